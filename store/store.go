@@ -73,7 +73,8 @@ type Codes interface {
 	// it is from then on. Of concurrent and repeated calls exactly one gets a
 	// nil error; all others get the record, with the ConsumedAt of the one that
 	// won, together with ErrConsumed. ErrNotFound if there is none. It adds 1
-	// to the Version.
+	// to the Version. ErrInvalid if at is the zero time, which would leave the
+	// code unused.
 	ConsumeCode(ctx context.Context, kind, key string, at time.Time) (Code, error)
 }
 
@@ -101,7 +102,8 @@ type Tokens interface {
 	// PurgeAt to purgeAt, adds 1 to its Version, and returns how many it
 	// marked. Once it has returned, no record that it selected is ever returned
 	// as not revoked again, and no UpdateToken of one succeeds. Records that
-	// were revoked before are left as they are. ErrInvalid if q is empty.
+	// were revoked before are left as they are. ErrInvalid if q is empty or at
+	// is the zero time, which would leave the records valid.
 	RevokeTokens(ctx context.Context, q TokenQuery, at, purgeAt time.Time) (int, error)
 
 	// ListTokens returns up to limit of the records that q selects, in order of
