@@ -64,7 +64,10 @@ func TestEachOperationIsOneRoundTrip(t *testing.T) {
 		one("GrantConsent", func() error { return s.GrantConsent(ctx, consent) })
 		one("Consent", func() error { _, err := s.Consent(ctx, "s", "c"); return err })
 		one("ListConsents", func() error { _, err := s.ListConsents(ctx, "s", "", 10); return err })
-		one("RevokeConsents of one", func() error { _, err := s.RevokeConsents(ctx, store.ConsentQuery{Subject: "s", ClientID: "c"}); return err })
+		one("RevokeConsents of one", func() error {
+			_, err := s.RevokeConsents(ctx, store.ConsentQuery{Subject: "s", ClientID: "c"})
+			return err
+		})
 		one("RevokeConsents of a client", func() error { _, err := s.RevokeConsents(ctx, store.ConsentQuery{ClientID: "c"}); return err })
 		one("ListTokens", func() error { _, err := s.ListTokens(ctx, store.TokenQuery{Subject: "s"}, "", 10); return err })
 		one("ListTokens by ID", func() error { _, err := s.ListTokens(ctx, store.TokenQuery{ID: "t"}, "", 10); return err })
