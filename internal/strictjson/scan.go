@@ -18,6 +18,7 @@ type scanner struct {
 
 	// names holds the names of all objects that are open, one after the other.
 	names [][]byte
+	few   [fewNames + 4][]byte // where names begins, so that small documents need no more
 }
 
 // fewNames is how many names of an object are compared one by one; beyond it
@@ -31,6 +32,7 @@ func (s *scanner) fail(what string) error {
 // document checks the whole text. t is the type that the object is for, nil if
 // none is known.
 func (s *scanner) document(t reflect.Type, f func(name, value []byte) error) error {
+	s.names = s.few[:0]
 	if !utf8.Valid(s.data) {
 		return fmt.Errorf("%w: invalid UTF-8", ErrInvalid)
 	}
