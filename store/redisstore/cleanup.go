@@ -2,7 +2,6 @@ package redisstore
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/seed-e797c9ce/oauth/store"
@@ -16,11 +15,8 @@ const purgeStep = 200
 // after the other.
 func (s *Store) DeleteExpired(ctx context.Context, before time.Time, limit int) (store.Deleted, error) {
 	var total store.Deleted
-	if limit < 1 {
-		return total, fmt.Errorf("%w: limit must be at least 1", store.ErrInvalid)
-	}
 	due := sortable(before)
-	if due == "" {
+	if due == "" || limit < 1 {
 		return total, ctx.Err()
 	}
 	for _, tag := range s.everywhere() {

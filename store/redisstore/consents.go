@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/seed-e797c9ce/oauth/store"
@@ -71,11 +72,15 @@ func (s *Store) GrantConsent(ctx context.Context, c store.Consent) error {
 		return err
 	}
 	p := s.consentPlace(c.Subject, c.ClientID)
-	args := []any{c.Subject, c.ClientID, hashBytes(c.ClientHash), text(c.GrantedAt), text(c.UpdatedAt)}
+	room := store.MaxRecord - len(c.Subject) - len(c.ClientID)
+	args := []any{c.Subject, c.ClientID, hashBytes(c.ClientHash), text(c.GrantedAt), text(c.UpdatedAt), room}
 	for _, field := range setFields(c) {
 		args = append(args, field)
 	}
-	_, err := s.number(ctx, grant, call{keys: append([]string{p.key}, p.indexes...), args: args})
+	n, err := s.number(ctx, grant, call{keys: append([]string{p.key}, p.indexes...), args: args})
+	if err == nil && n == isTooLarge {
+		err = fmt.Errorf("%w: with what was granted before, the consent is over the limit of %d bytes", store.ErrInvalid, store.MaxRecord)
+	}
 	return wrap("grant consent", err)
 }
 

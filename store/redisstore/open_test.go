@@ -64,7 +64,7 @@ func TestNewAcceptsAUserWithoutAdministration(t *testing.T) {
 func TestNewRefusesAReplica(t *testing.T) {
 	primary := startServer(t)
 	client := startServer(t).client(t)
-	require.NoError(t, client.SlaveOf(t.Context(), "127.0.0.1", primary.addr[len("127.0.0.1:"):]).Err())
+	require.NoError(t, client.ReplicaOf(t.Context(), "127.0.0.1", primary.addr[len("127.0.0.1:"):]).Err())
 	_, err := redisstore.New(t.Context(), client, redisstore.Options{AllowDataLoss: true})
 	assert.ErrorContains(t, err, "replica")
 }

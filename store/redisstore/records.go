@@ -18,6 +18,7 @@ const (
 	isDone     = 1
 	isEnded    = 2
 	isConflict = 3
+	isTooLarge = 4
 )
 
 // create stores a record at its place, unless there is one.

@@ -92,12 +92,14 @@ func nodeID(t *testing.T, node *redis.Client) string {
 func owner(t *testing.T, nodes []*redis.Client, slot int) *redis.Client {
 	t.Helper()
 	for _, n := range nodes {
-		slots, err := n.ClusterSlots(context.Background()).Result()
+		shards, err := n.ClusterShards(context.Background()).Result()
 		require.NoError(t, err)
 		id := nodeID(t, n)
-		for _, s := range slots {
-			if s.Start <= slot && slot <= s.End && s.Nodes[0].ID == id {
-				return n
+		for _, shard := range shards {
+			for _, r := range shard.Slots {
+				if r.Start <= int64(slot) && int64(slot) <= r.End && shard.Nodes[0].ID == id {
+					return n
+				}
 			}
 		}
 	}
