@@ -1,0 +1,150 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/seed-e797c9ce/oauth/store"
+)
+
+// Token implements store.Tokens.
+func (s *Store) Token(ctx context.Context, id string) (store.Token, error) {
+	var t store.Token
+	if err := s.enter(ctx, store.ValidKey(id, store.MaxKey)); err != nil {
+		return t, err
+	}
+	found, err := s.one(ctx, s.sql.token, func(row scanner) error { return scanToken(row, &t) }, s.text(id))
+	return t, notFound(found, err)
+}
+
+// CreateToken implements store.Tokens.
+func (s *Store) CreateToken(ctx context.Context, t store.Token) error {
+	fields, err := s.tokenValues(t)
+	if err != nil {
+		return err
+	}
+	args := append([]any{s.text(t.ID), s.text(t.ClientID), s.text(t.Subject), 1}, fields...)
+	return s.create(ctx, s.sql.createToken, append(args, micros(t.RevokedAt)))
+}
+
+// UpdateToken implements store.Tokens.
+func (s *Store) UpdateToken(ctx context.Context, t store.Token) error {
+	args, err := s.tokenValues(t)
+	if err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	n, err := s.exec(ctx, s.sql.updateToken, append(args, s.text(t.ID), t.Version)...)
+	if err != nil || n > 0 {
+		return err
+	}
+	var revokedAt sql.NullInt64
+	found, err := s.one(ctx, s.sql.explainToken, func(row scanner) error { return row.Scan(&revokedAt) }, s.text(t.ID))
+	switch {
+	case err != nil:
+		return err
+	case !found:
+		return store.ErrNotFound
+	case revokedAt.Valid:
+		return store.ErrRevoked
+	}
+	return store.ErrConflict
+}
+
+// RevokeTokens implements store.Tokens.
+func (s *Store) RevokeTokens(ctx context.Context, q store.TokenQuery, at, purgeAt time.Time) (int, error) {
+	mask, keys, possible := s.selected(q)
+	if mask == 0 || at.IsZero() {
+		return 0, store.ErrInvalid
+	}
+	if err := checkTimes(at, purgeAt); err != nil {
+		return 0, err
+	}
+	if err := ctx.Err(); err != nil || !possible {
+		return 0, err
+	}
+	args := append([]any{micros(at), micros(purgeAt), purgeDay(purgeAt)}, keys...)
+	return s.exec(ctx, s.sql.revokeTokens[mask], args...)
+}
+
+// ListTokens implements store.Tokens.
+func (s *Store) ListTokens(ctx context.Context, q store.TokenQuery, after string, limit int) ([]store.Token, error) {
+	mask, keys, possible := s.selected(q)
+	if mask == 0 {
+		return nil, store.ErrInvalid
+	}
+	ok, err := page(ctx, after, limit)
+	if err != nil || !ok || !possible {
+		return nil, err
+	}
+	return list(ctx, s, s.sql.listTokens[mask], scanToken, append(keys, s.text(after), limit)...)
+}
+
+// selected returns which fields of q are set, as a mask, their values as
+// parameters, and whether a record can have them.
+func (s *Store) selected(q store.TokenQuery) (mask int, keys []any, possible bool) {
+	return s.keys([]string{q.ID, q.Subject, q.ClientID}, []int{store.MaxKey, store.MaxSubject, store.MaxClientID})
+}
+
+func (s *Store) keys(fields []string, limits []int) (mask int, keys []any, possible bool) {
+	possible = true
+	for i, v := range fields {
+		if v == "" {
+			continue
+		}
+		mask |= 1 << i
+		keys = append(keys, s.text(v))
+		possible = possible && store.ValidKey(v, limits[i])
+	}
+	return mask, keys, possible
+}
+
+// tokenValues checks the token and returns the values of the columns
+// tokenFields.
+func (s *Store) tokenValues(t store.Token) ([]any, error) {
+	if err := t.Check(); err != nil {
+		return nil, err
+	}
+	if err := checkTimes(t.RotatedAt, t.CreatedAt, t.LastUsedAt, t.ExpiresAt, t.RevokedAt, t.PurgeAt); err != nil {
+		return nil, err
+	}
+	scopes, err := s.strings(t.Scopes)
+	if err != nil {
+		return nil, err
+	}
+	resources, err := s.strings(t.Resources)
+	if err != nil {
+		return nil, err
+	}
+	values := make([]any, 0, 24) // and room for the keys that callers add
+	return append(values, int64(t.State), scopes, resources,
+		hash(t.FamilyHash), hash(t.SecretHash), hash(t.PreviousHash), blob(t.Successor), micros(t.RotatedAt),
+		micros(t.CreatedAt), micros(t.LastUsedAt), micros(t.ExpiresAt), micros(t.PurgeAt), purgeDay(t.PurgeAt),
+		s.text(t.Device), s.text(t.IP), blob(t.Data)), nil
+}
+
+func scanToken(row scanner, t *store.Token) error {
+	var (
+		id, clientID, subject, scopes, resources, device, ip []byte
+		family, secret, previous                             []byte
+		state                                                int64
+		rotated, created, used, expires, purge, revoked      sql.NullInt64
+		purgeDay                                             sql.NullInt64
+	)
+	*t = store.Token{}
+	err := row.Scan(&id, &clientID, &subject, &t.Version, &state, &scopes, &resources, &family, &secret, &previous, &t.Successor, &rotated,
+		&created, &used, &expires, &purge, &purgeDay, &device, &ip, &t.Data, &revoked)
+	if err != nil {
+		return err
+	}
+	t.ID, t.ClientID, t.Subject, t.State = string(id), string(clientID), string(subject), store.TokenState(state)
+	t.Device, t.IP = string(device), string(ip)
+	t.RotatedAt, t.CreatedAt, t.LastUsedAt = timeOf(rotated), timeOf(created), timeOf(used)
+	t.ExpiresAt, t.RevokedAt, t.PurgeAt = timeOf(expires), timeOf(revoked), timeOf(purge)
+	return firstError(
+		hashOf(&t.FamilyHash, family), hashOf(&t.SecretHash, secret), hashOf(&t.PreviousHash, previous),
+		stringsOf(&t.Scopes, scopes), stringsOf(&t.Resources, resources))
+}
