@@ -135,4 +135,3 @@ func (c Client) clone() Client {
 	c.CreatedAt, c.UpdatedAt, c.PurgeAt = stamp(c.CreatedAt), stamp(c.UpdatedAt), stamp(c.PurgeAt)
 	return c
 }
-
