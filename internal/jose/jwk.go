@@ -22,10 +22,9 @@ const (
 	MaxJWKSKeys = 100
 )
 
-// ErrUnsupported is wrapped, together with ErrKey, by the error about a JWK
-// that is well-formed and not for us: another kty, crv, alg or use, or a size
-// that is not accepted.
-var ErrUnsupported = errors.New("not supported")
+// ErrPrivate is wrapped, together with ErrKey, by the error about a JWK with
+// private or symmetric members: whoever sends one has given the key away.
+var ErrPrivate = errors.New("not a public key")
 
 // jwk has the members of a JWK that are read or written. The private ones are
 // only there to be refused.
@@ -100,11 +99,9 @@ func MarshalJWKS(keys []Key) ([]byte, error) {
 	return json.Marshal(set)
 }
 
-// ParseJWK reads one public key. Without alg it has the default one of its
-// type; without kid its ID is empty. An error wraps ErrKey, and also
-// ErrUnsupported if the key is of a kind, use or size that is not for us.
-// Symmetric keys and keys with private members are refused: whoever sends one
-// has given it away.
+// ParseJWK reads one public key that is for signatures. Without alg it has the
+// default one of its type; without kid its ID is empty. An error wraps ErrKey,
+// and ErrPrivate if the JWK has private or symmetric members.
 func ParseJWK(data []byte) (Key, error) {
 	members, err := strictjson.Object(data, strictjson.MaxDepth)
 	if err != nil {
@@ -112,7 +109,7 @@ func ParseJWK(data []byte) (Key, error) {
 	}
 	for _, name := range privateMembers {
 		if _, ok := members[name]; ok {
-			return Key{}, fmt.Errorf("%w: a JWK that is not public", ErrKey)
+			return Key{}, fmt.Errorf("%w: %w", ErrKey, ErrPrivate)
 		}
 	}
 	var j jwk
@@ -123,8 +120,10 @@ func ParseJWK(data []byte) (Key, error) {
 }
 
 // ParseJWKS reads a JWK Set of at most MaxJWKS bytes and MaxJWKSKeys keys. Keys
-// that are not for us (ErrUnsupported) are left out, as RFC 7517 §5 asks; any
-// other fault, two keys with one ID included, is an error that wraps ErrKey.
+// that are not for us, or not well-formed, are left out, as RFC 7517 §5 asks:
+// the set may have no key at the end. Anything else is an error that wraps
+// ErrKey: what is not a JWK Set, a key that is not public (ErrPrivate), two
+// keys with one ID.
 func ParseJWKS(data []byte) ([]Key, error) {
 	if len(data) > MaxJWKS {
 		return nil, fmt.Errorf("%w: JWK Set longer than %d bytes", ErrKey, MaxJWKS)
@@ -142,11 +141,11 @@ func ParseJWKS(data []byte) ([]Key, error) {
 	ids := make(map[string]bool, len(set.Keys))
 	for _, raw := range set.Keys {
 		k, err := ParseJWK(raw)
-		if errors.Is(err, ErrUnsupported) {
-			continue
+		if errors.Is(err, ErrPrivate) {
+			return nil, err
 		}
 		if err != nil {
-			return nil, err
+			continue
 		}
 		if ids[k.ID] {
 			return nil, fmt.Errorf("%w: two keys with one ID", ErrKey)
@@ -157,19 +156,13 @@ func ParseJWKS(data []byte) ([]Key, error) {
 	return keys, nil
 }
 
-func unsupported(what string) error {
-	return fmt.Errorf("%w: %w: %s", ErrKey, ErrUnsupported, what)
-}
+// unusable is the error about a JWK; what names a member or a rule, never a
+// value.
+func unusable(what string) error { return fmt.Errorf("%w: JWK: %s", ErrKey, what) }
 
 func (j jwk) key() (Key, error) {
-	if j.Kty == "" {
-		return Key{}, fmt.Errorf("%w: a JWK without kty", ErrKey)
-	}
 	if j.Use != "" && j.Use != "sig" || j.KeyOps != nil && !slices.Contains(j.KeyOps, "verify") {
-		return Key{}, unsupported("not for signatures")
-	}
-	if len(j.Kid) > MaxKeyID {
-		return Key{}, fmt.Errorf("%w: kid longer than %d bytes", ErrKey, MaxKeyID)
+		return Key{}, unusable("use or key_ops")
 	}
 	var public crypto.PublicKey
 	var err error
@@ -181,20 +174,18 @@ func (j jwk) key() (Key, error) {
 	case "OKP":
 		public, err = j.okp()
 	default:
-		return Key{}, unsupported("kty")
+		err = unusable("kty")
 	}
 	if err != nil {
 		return Key{}, err
 	}
 	if j.Alg == "" {
-		j.Alg, err = DefaultAlg(public)
-	} else {
-		err = checkPublic(j.Alg, public)
+		if j.Alg, err = DefaultAlg(public); err != nil {
+			return Key{}, err
+		}
 	}
-	if err != nil {
-		return Key{}, unsupported("alg or size")
-	}
-	return Key{ID: j.Kid, Alg: j.Alg, Public: public}, nil
+	k := Key{ID: j.Kid, Alg: j.Alg, Public: public}
+	return k, k.Check()
 }
 
 func (j jwk) ec() (*ecdsa.PublicKey, error) {
@@ -205,18 +196,18 @@ func (j jwk) ec() (*ecdsa.PublicKey, error) {
 	case "P-384":
 		curve = elliptic.P384()
 	default:
-		return nil, unsupported("crv")
+		return nil, unusable("crv")
 	}
 	size := curve.Params().BitSize / 8
 	x, err := decode(j.X)
 	y, err2 := decode(j.Y)
 	if err != nil || err2 != nil || len(x) != size || len(y) != size {
-		return nil, fmt.Errorf("%w: x or y of a JWK", ErrKey)
+		return nil, unusable("x or y")
 	}
 	// It is also where a point off the curve is refused.
 	public, err := ecdsa.ParseUncompressedPublicKey(curve, append(append([]byte{4}, x...), y...))
 	if err != nil {
-		return nil, fmt.Errorf("%w: not a point of the curve", ErrKey)
+		return nil, unusable("not a point of the curve")
 	}
 	return public, nil
 }
@@ -224,22 +215,19 @@ func (j jwk) ec() (*ecdsa.PublicKey, error) {
 func (j jwk) rsa() (*rsa.PublicKey, error) {
 	n, err := decode(j.N)
 	e, err2 := decode(j.E)
-	if err != nil || err2 != nil || len(n) == 0 || n[0] == 0 || len(e) == 0 || e[0] == 0 {
-		return nil, fmt.Errorf("%w: n or e of a JWK", ErrKey)
-	}
-	if len(e) > 4 {
-		return nil, unsupported("e")
+	if err != nil || err2 != nil || len(n) == 0 || n[0] == 0 || len(e) == 0 || len(e) > 4 || e[0] == 0 {
+		return nil, unusable("n or e")
 	}
 	return &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(new(big.Int).SetBytes(e).Int64())}, nil
 }
 
 func (j jwk) okp() (ed25519.PublicKey, error) {
 	if j.Crv != "Ed25519" {
-		return nil, unsupported("crv")
+		return nil, unusable("crv")
 	}
 	x, err := decode(j.X)
 	if err != nil || len(x) != ed25519.PublicKeySize {
-		return nil, fmt.Errorf("%w: x of a JWK", ErrKey)
+		return nil, unusable("x")
 	}
 	return ed25519.PublicKey(x), nil
 }

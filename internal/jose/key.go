@@ -119,6 +119,9 @@ func checkPublic(alg string, public crypto.PublicKey) error {
 
 // checkPoint refuses points that are not on the curve.
 func checkPoint(pub *ecdsa.PublicKey) error {
+	if pub.X == nil || pub.Y == nil {
+		return fmt.Errorf("%w: no point", ErrKey)
+	}
 	if _, err := pub.ECDH(); err != nil {
 		return fmt.Errorf("%w: not a point of the curve", ErrKey)
 	}

@@ -1,0 +1,170 @@
+package jose
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// change returns a JWK with some members replaced; nil removes one.
+func change(tb testing.TB, text string, members map[string]any) string {
+	tb.Helper()
+	m := map[string]any{}
+	require.NoError(tb, json.Unmarshal([]byte(text), &m))
+	for name, v := range members {
+		if m[name] = v; v == nil {
+			delete(m, name)
+		}
+	}
+	out, err := json.Marshal(m)
+	require.NoError(tb, err)
+	return string(out)
+}
+
+func TestJWKsThatAreRefused(t *testing.T) {
+	ec, rs, ed := rfc7515ES256Key, rfc7515RS256Key, rfc8037Key
+	with := func(text string, members map[string]any) string { return change(t, text, members) }
+	var m map[string]string
+	require.NoError(t, json.Unmarshal([]byte(ec), &m))
+	x, y := m["x"], m["y"]
+
+	for name, text := range map[string]string{
+		"not JSON":                    `x`,
+		"not an object":               `[]`,
+		"no kty":                      with(ec, map[string]any{"kty": nil}),
+		"unknown kty":                 with(ec, map[string]any{"kty": "AKP"}),
+		"kty in lower case":           with(ec, map[string]any{"kty": "ec"}),
+		"kty not a string":            with(ec, map[string]any{"kty": 1}),
+		"member name in another case": strings.Replace(ec, `"x"`, `"X"`, 1),
+		"repeated member":             strings.Replace(ec, `{`, `{"x":"AA",`, 1),
+		"use enc":                     with(ec, map[string]any{"use": "enc"}),
+		"key_ops without verify":      with(ec, map[string]any{"key_ops": []string{"sign"}}),
+		"key_ops empty":               with(ec, map[string]any{"key_ops": []string{}}),
+		"alg of another type":         with(ec, map[string]any{"alg": "RS256"}),
+		"alg of another curve":        with(ec, map[string]any{"alg": "ES384"}),
+		"alg unknown":                 with(ec, map[string]any{"alg": "ES256K"}),
+		"alg symmetric":               with(ec, map[string]any{"alg": "HS256"}),
+		"alg for encryption":          with(rs, map[string]any{"alg": "RSA-OAEP"}),
+		"alg none":                    with(ec, map[string]any{"alg": "none"}),
+		"kid too long":                with(ec, map[string]any{"kid": strings.Repeat("k", MaxKeyID+1)}),
+		"kid not a string":            with(ec, map[string]any{"kid": 7}),
+		"crv missing":                 with(ec, map[string]any{"crv": nil}),
+		"crv P-521":                   with(ec, map[string]any{"crv": "P-521"}),
+		"crv secp256k1":               with(ec, map[string]any{"crv": "secp256k1"}),
+		"crv of another size":         with(ec, map[string]any{"crv": "P-384"}),
+		"x missing":                   with(ec, map[string]any{"x": nil}),
+		"y missing":                   with(ec, map[string]any{"y": nil}),
+		"x short":                     with(ec, map[string]any{"x": x[4:]}),
+		"x with a zero in front":      with(ec, map[string]any{"x": "AA" + x}),
+		"x and y swapped":             with(ec, map[string]any{"x": y, "y": x}),
+		"x and y zero":                with(ec, map[string]any{"x": strings.Repeat("A", 43), "y": strings.Repeat("A", 43)}),
+		"x over the field":            with(ec, map[string]any{"x": strings.Repeat("_", 42) + "8"}),
+		"x padded":                    with(ec, map[string]any{"x": x + "="}),
+		"x with a newline":            with(ec, map[string]any{"x": x[:5] + "\n" + x[5:]}),
+		"n missing":                   with(rs, map[string]any{"n": nil}),
+		"e missing":                   with(rs, map[string]any{"e": nil}),
+		"n of 1024 bits":              with(rs, map[string]any{"n": "_" + strings.Repeat("A", 169) + "E"}),
+		"n with a zero in front":      with(rs, map[string]any{"n": "AAAA" + "ofgW"}),
+		"n in standard base64":        strings.Replace(rs, "_", "/", 1),
+		"e 1":                         with(rs, map[string]any{"e": "AQ"}),
+		"e 3":                         with(rs, map[string]any{"e": "Aw"}),
+		"e even":                      with(rs, map[string]any{"e": "AQAC"}),
+		"e with a zero in front":      with(rs, map[string]any{"e": "AAEAAQ"}),
+		"e of 5 bytes":                with(rs, map[string]any{"e": "AQAAAAE"}),
+		"e of 32 bits":                with(rs, map[string]any{"e": "_____w"}),
+		"OKP X25519":                  with(ed, map[string]any{"crv": "X25519"}),
+		"OKP Ed448":                   with(ed, map[string]any{"crv": "Ed448"}),
+		"OKP short":                   with(ed, map[string]any{"x": "AAAA"}),
+		"OKP without x":               with(ed, map[string]any{"x": nil}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := ParseJWK([]byte(text))
+			assert.ErrorIs(t, err, ErrKey)
+			assert.NotErrorIs(t, err, ErrPrivate)
+		})
+	}
+	for _, text := range []string{ec, rs, ed, with(ec, map[string]any{"key_ops": []string{"verify"}, "use": "sig", "alg": "ES256", "x5c": []string{"AA"}, "other": 1})} {
+		_, err := ParseJWK([]byte(text))
+		assert.NoError(t, err, text)
+	}
+}
+
+func TestPrivateKeysAreRefused(t *testing.T) {
+	for _, name := range privateMembers {
+		t.Run("SEC-268 "+name, func(t *testing.T) {
+			text := change(t, rfc7515RS256Key, map[string]any{name: "AQAB"})
+			_, err := ParseJWK([]byte(text))
+			assert.ErrorIs(t, err, ErrPrivate)
+			_, err = ParseJWKS([]byte(`{"keys":[` + rfc8037Key + `,` + text + `]}`))
+			assert.ErrorIs(t, err, ErrPrivate, "and with it the set")
+		})
+	}
+	_, err := ParseJWK([]byte(`{"kty":"oct","k":"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ"}`))
+	assert.ErrorIs(t, err, ErrPrivate)
+}
+
+func TestSetsThatAreRefused(t *testing.T) {
+	one := change(t, rfc8037Key, map[string]any{"kid": "1"})
+	many := make([]string, MaxJWKSKeys+1)
+	for i := range many {
+		many[i] = change(t, rfc8037Key, map[string]any{"kid": fmt.Sprint(i)})
+	}
+	for name, text := range map[string]string{
+		"empty":                    ``,
+		"a list":                   `[` + one + `]`,
+		"a single key":             one,
+		"no keys":                  `{}`,
+		"keys null":                `{"keys":null}`,
+		"keys an object":           `{"keys":{}}`,
+		"keys in another case":     `{"Keys":[]}`,
+		"keys twice":               `{"keys":[` + one + `],"keys":[]}`,
+		"a repeated name in a key": `{"keys":[` + strings.Replace(one, `{`, `{"kty":"RSA",`, 1) + `]}`,
+		"two keys with one ID":     `{"keys":[` + one + `,` + change(t, rfc7515ES256Key, map[string]any{"kid": "1"}) + `]}`,
+		"two keys without ID":      `{"keys":[` + rfc8037Key + `,` + rfc7515ES256Key + `]}`,
+		"SEC-167 101 keys":         `{"keys":[` + strings.Join(many, ",") + `]}`,
+		"SEC-167 over 256 KiB":     `{"keys":[],"x":"` + strings.Repeat("x", MaxJWKS) + `"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := ParseJWKS([]byte(text))
+			assert.ErrorIs(t, err, ErrKey)
+		})
+	}
+	keys, err := ParseJWKS([]byte(`{"keys":[` + strings.Join(many[:MaxJWKSKeys], ",") + `]}`))
+	require.NoError(t, err)
+	assert.Len(t, keys, MaxJWKSKeys)
+}
+
+func TestSetsLeaveOutWhatIsNotForUs(t *testing.T) {
+	set := `{"keys":[1,null,"x",{},{"kty":"XYZ"},` +
+		change(t, rfc7515ES256Key, map[string]any{"kid": "enc", "use": "enc"}) + `,` +
+		change(t, rfc7515ES256Key, map[string]any{"kid": "off", "x": strings.Repeat("A", 43)}) + `,` +
+		change(t, rfc7515RS256Key, map[string]any{"kid": "weak", "n": "_" + strings.Repeat("A", 169) + "E"}) + `,` +
+		change(t, rfc8037Key, map[string]any{"kid": "good"}) + `],"other":1}`
+	keys, err := ParseJWKS([]byte(set))
+	require.NoError(t, err)
+	require.Len(t, keys, 1)
+	assert.Equal(t, "good", keys[0].ID)
+
+	keys, err = ParseJWKS([]byte(`{"keys":[{"kty":"XYZ"}]}`))
+	assert.NoError(t, err)
+	assert.Empty(t, keys)
+}
+
+func TestHostileSetsAreRefusedFast(t *testing.T) {
+	for name, text := range map[string]string{
+		"SEC-167 10,000 keys": `{"keys":[` + strings.Repeat(`{"kty":"x"},`, 9_999) + `{}]}`,
+		"SEC-159 deep":        `{"keys":` + strings.Repeat("[", 100_000),
+	} {
+		t.Run(name, func(t *testing.T) {
+			start := time.Now()
+			_, err := ParseJWKS([]byte(text))
+			assert.ErrorIs(t, err, ErrKey)
+			assert.Less(t, time.Since(start), time.Second)
+		})
+	}
+}
