@@ -2,7 +2,6 @@ package jose
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -104,8 +103,10 @@ func (t *Token) readHeader(data []byte) error {
 }
 
 func text(dst *string, value []byte) error {
-	if value[0] != '"' {
+	s, ok := strictjson.String(value)
+	if !ok {
 		return fmt.Errorf("%w: header member that is not a string", ErrMalformed)
 	}
-	return json.Unmarshal(value, dst)
+	*dst = s
+	return nil
 }

@@ -6,6 +6,7 @@
 package strictjson
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -68,6 +69,18 @@ func Unmarshal(data []byte, v any) error {
 		return fmt.Errorf("%w: a member has a value of the wrong form", ErrInvalid)
 	}
 	return nil
+}
+
+// String returns the string that value, the text of a member as Each gives it,
+// holds; ok is false if it is none.
+func String(value []byte) (s string, ok bool) {
+	if len(value) < 2 || value[0] != '"' {
+		return "", false
+	}
+	if bytes.IndexByte(value, '\\') < 0 {
+		return string(value[1 : len(value)-1]), true
+	}
+	return s, json.Unmarshal(value, &s) == nil
 }
 
 // AppendString appends s to dst as a JSON string. What is not valid UTF-8 in s

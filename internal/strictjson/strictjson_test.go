@@ -277,6 +277,18 @@ func TestHostileInputIsRefusedFast(t *testing.T) {
 	}
 }
 
+func TestString(t *testing.T) {
+	for value, want := range map[string]string{`"a"`: "a", `""`: "", `"\u0061\n"`: "a\n", `"é"`: "é"} {
+		got, ok := strictjson.String([]byte(value))
+		assert.True(t, ok, value)
+		assert.Equal(t, want, got)
+	}
+	for _, value := range []string{``, `"`, `1`, `null`, `{}`, `["a"]`} {
+		_, ok := strictjson.String([]byte(value))
+		assert.False(t, ok, value)
+	}
+}
+
 func TestAppendStringRoundTrips(t *testing.T) {
 	for _, s := range []string{"", "plain", `quote " and \ and /`, "\x00\x1f\x7f\r\n\t", "é 😀 \u2028 <&>", "\ufffd"} {
 		var got string
