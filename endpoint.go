@@ -1,0 +1,158 @@
+package oauth
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	maxForm   = 64 << 10 // bytes of a form
+	maxParams = 100      // parameters in one
+)
+
+// endpoint is the one path of every back-channel request: read the form,
+// authenticate the client, let f answer, write JSON.
+func (p *Provider) endpoint(f EndpointFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Cache-Control", "no-store")
+		h.Set("X-Content-Type-Options", "nosniff")
+		allowOrigins(h)
+		switch r.Method {
+		case http.MethodPost:
+		case http.MethodOptions:
+			preflight(w, "POST")
+			return
+		default:
+			h.Set("Allow", "POST, OPTIONS")
+			writeError(w, &Error{Code: ErrInvalidRequest, Description: "the method must be POST", Status: http.StatusMethodNotAllowed})
+			return
+		}
+		form, e := readForm(w, r)
+		if e != nil {
+			writeError(w, p.refused(r.Context(), Event{}, e))
+			return
+		}
+		client, err := p.authenticateRequest(r.Context(), r, form)
+		if err != nil {
+			if errors.Is(err, ErrInvalidClient) && r.Header.Get("Authorization") != "" {
+				h.Set("WWW-Authenticate", `Basic realm="oauth"`)
+			}
+			writeError(w, err)
+			return
+		}
+		result, err := f(r.Context(), &ClientRequest{Client: client, Form: form, TLS: r.TLS})
+		if err != nil {
+			writeError(w, err)
+			return
+		}
+		writeJSON(w, http.StatusOK, result)
+	})
+}
+
+// allowOrigins lets programs in any web page call: they authenticate by what
+// they send, never by a cookie.
+func allowOrigins(h http.Header) {
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Access-Control-Expose-Headers", "WWW-Authenticate, DPoP-Nonce, Retry-After")
+}
+
+func preflight(w http.ResponseWriter, methods string) {
+	h := w.Header()
+	h.Set("Access-Control-Allow-Methods", methods)
+	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, DPoP, MCP-Protocol-Version")
+	h.Set("Access-Control-Max-Age", "3600")
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// queryCredentials must not be in a URL, where logs and histories keep them
+// (OAuth 2.1 §2.4.1). Other parameters in the query are not read.
+var queryCredentials = []string{"client_secret", "client_assertion", "code", "code_verifier", "refresh_token", "token", "access_token", "assertion", "password"}
+
+// readForm reads a form strictly: one value per parameter, but for resource;
+// empty values count as absent (OAuth 2.1 §3.2).
+func readForm(w http.ResponseWriter, r *http.Request) (url.Values, *Error) {
+	if query, err := url.ParseQuery(r.URL.RawQuery); err != nil || slices.ContainsFunc(queryCredentials, query.Has) {
+		return nil, errorf(ErrInvalidRequest, "parameters belong in the body, not in the URL")
+	}
+	if r.Header.Get("Content-Encoding") != "" {
+		return nil, &Error{Code: ErrInvalidRequest, Description: "Content-Encoding is not supported", Status: http.StatusUnsupportedMediaType}
+	}
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != "application/x-www-form-urlencoded" || len(r.Header.Values("Content-Type")) != 1 {
+		return nil, errorf(ErrInvalidRequest, "Content-Type must be application/x-www-form-urlencoded")
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxForm))
+	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
+		return nil, &Error{Code: ErrInvalidRequest, Description: "the body is too large", Status: http.StatusRequestEntityTooLarge}
+	}
+	if err != nil {
+		return nil, errorf(ErrInvalidRequest, "the body cannot be read").because("%w", err)
+	}
+	return parseForm(string(body))
+}
+
+func parseForm(body string) (url.Values, *Error) {
+	if strings.Count(body, "&") >= maxParams {
+		return nil, errorf(ErrInvalidRequest, "too many parameters")
+	}
+	form, err := url.ParseQuery(body)
+	if err != nil {
+		return nil, errorf(ErrInvalidRequest, "the form is not well encoded")
+	}
+	for name, values := range form {
+		for _, v := range values {
+			if !utf8.ValidString(name+v) || strings.IndexByte(name, 0) >= 0 || strings.IndexByte(v, 0) >= 0 {
+				return nil, errorf(ErrInvalidRequest, "the form must be UTF-8 text")
+			}
+		}
+		values = slices.DeleteFunc(values, func(v string) bool { return v == "" })
+		switch {
+		case len(values) == 0:
+			delete(form, name)
+		case len(values) > 1 && name != "resource":
+			return nil, errorf(ErrInvalidRequest, "a parameter is repeated")
+		default:
+			form[name] = values
+		}
+	}
+	return form, nil
+}
+
+// writeJSON answers with a value; nil is an empty body.
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	if v == nil {
+		w.WriteHeader(status)
+		return
+	}
+	body, err := json.Marshal(v)
+	if err != nil {
+		writeError(w, outage("encode", err))
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	w.Write(body) // an error means that the client has gone
+}
+
+// writeError answers with an OAuth error (RFC 6749 §5.2).
+func writeError(w http.ResponseWriter, err error) {
+	e := asError(err)
+	if e.status() == http.StatusServiceUnavailable || e.status() == http.StatusTooManyRequests {
+		w.Header().Set("Retry-After", "2")
+	}
+	writeJSON(w, e.status(), struct {
+		Error       ErrorCode `json:"error"`
+		Description string    `json:"error_description,omitempty"`
+		URI         string    `json:"error_uri,omitempty"`
+	}{e.Code, e.Description, e.URI})
+}

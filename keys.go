@@ -1,0 +1,173 @@
+package oauth
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-e797c9ce/oauth/internal/jose"
+)
+
+// KeySource yields the provider's keys. The first one that has a Signer (or a
+// Secret) signs; all of them verify and, Secrets excepted, are published. It is
+// asked by New, and again when a minute has passed since it last was, so that
+// keys can change while the provider runs. A key must be published for an hour,
+// as long as the key set may be cached, before it signs.
+type KeySource interface {
+	Keys(ctx context.Context) ([]Key, error)
+}
+
+// Key is a signing key, or one that only verifies any more.
+type Key struct {
+	ID  string // kid; empty: the thumbprint of the public key (RFC 7638)
+	Alg string // ES256, ES384, RS256, PS256, EdDSA or HS256; empty: by the type of the key
+
+	Public crypto.PublicKey // nil: the Signer's
+	Signer crypto.Signer    // nil: the key only verifies. Any implementation, a KMS or HSM included
+
+	// Secret, of at least 32 bytes, makes an HS256 key, for a single app that
+	// verifies its own tokens: it cannot be published.
+	Secret []byte
+}
+
+// StaticKeys is a KeySource whose keys do not change.
+type StaticKeys []Key
+
+// Keys returns the keys.
+func (k StaticKeys) Keys(context.Context) ([]Key, error) { return k, nil }
+
+const (
+	// keyLead is how long a managed key is published before it signs: longer
+	// than any cache keeps the key set.
+	keyLead = 24 * time.Hour
+	// keySkew is added to the time for which an old key still verifies.
+	keySkew = 5 * time.Minute
+	// maxAccessTokenLifetime bounds what a client's own lifetime can be, so that
+	// it is known when the last token of a key has expired.
+	maxAccessTokenLifetime = 24 * time.Hour
+
+	keyReload      = time.Minute      // how often a source is asked
+	unknownKeyWait = 10 * time.Second // how often for an unknown kid
+)
+
+// keys asks the source and keeps its answer. A source that fails later on leaves
+// the last answer in force: an outage must not sign everybody out.
+type keys struct {
+	source  KeySource
+	failed  func(error)
+	current atomic.Pointer[keyring]
+	loading sync.Mutex
+	asked   atomic.Int64 // when, in Unix nanoseconds
+}
+
+func (k *keys) ring(ctx context.Context) (*keyring, error) {
+	ring := k.current.Load()
+	if ring != nil && time.Now().UnixNano()-k.asked.Load() < int64(keyReload) {
+		return ring, nil
+	}
+	if ring == nil {
+		k.loading.Lock()
+	} else if !k.loading.TryLock() {
+		return ring, nil // someone is asking; what is known is good enough
+	}
+	defer k.loading.Unlock()
+	return k.load(ctx, ring)
+}
+
+// forUnknown asks again because a token names a key that is not known: another
+// instance may have made it.
+func (k *keys) forUnknown(ctx context.Context) (*keyring, error) {
+	k.loading.Lock()
+	defer k.loading.Unlock()
+	ring := k.current.Load()
+	if ring != nil && time.Now().UnixNano()-k.asked.Load() < int64(unknownKeyWait) {
+		return ring, nil
+	}
+	return k.load(ctx, ring)
+}
+
+func (k *keys) load(ctx context.Context, old *keyring) (*keyring, error) {
+	k.asked.Store(time.Now().UnixNano())
+	list, err := k.source.Keys(ctx)
+	var ring *keyring
+	if err == nil {
+		ring, err = newKeyring(list, old)
+	}
+	switch {
+	case err == nil:
+		k.current.Store(ring)
+		return ring, nil
+	case old != nil:
+		k.failed(err)
+		return old, nil
+	}
+	k.asked.Store(0)
+	return nil, err
+}
+
+// newKeyring prepares the keys for use, or returns old if they are the same.
+func newKeyring(list []Key, old *keyring) (*keyring, error) {
+	if old != nil && slices.EqualFunc(list, old.keys, func(a, b Key) bool {
+		return a.ID == b.ID && a.Alg == b.Alg && (a.Signer != nil) == (b.Signer != nil) && string(a.Secret) == string(b.Secret) && a.ID != ""
+	}) {
+		return old, nil
+	}
+	ring := &keyring{keys: slices.Clone(list)}
+	all := make([]jose.Key, 0, len(list))
+	for _, key := range list {
+		k, err := normalKey(key)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, k)
+		if ring.signer == nil && k.CanSign() {
+			if ring.signer, err = jose.Prepare(k); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if ring.signer == nil {
+		return nil, errors.New("oauth: the key source has no key that signs")
+	}
+	var err error
+	if ring.verify, err = jose.NewKeySet(all...); err != nil {
+		return nil, err
+	}
+	ring.jwks, err = jose.MarshalJWKS(all)
+	return ring, err
+}
+
+func normalKey(key Key) (jose.Key, error) {
+	k := jose.Key{ID: key.ID, Alg: key.Alg, Public: key.Public, Signer: key.Signer, Secret: key.Secret}
+	if k.Public == nil && k.Signer != nil {
+		k.Public = k.Signer.Public()
+	}
+	var err error
+	if k.Alg == "" {
+		if k.Secret != nil {
+			k.Alg = jose.HS256
+		} else if k.Alg, err = jose.DefaultAlg(k.Public); err != nil {
+			return k, err
+		}
+	}
+	if k.ID == "" {
+		if k.Public == nil {
+			return k, fmt.Errorf("oauth: a key without public key needs an ID")
+		}
+		k.ID, err = jose.Thumbprint(k.Public)
+	}
+	return k, err
+}
+
+func (p *Provider) signingKeys(ctx context.Context) (*keyring, error) {
+	ring, err := p.keys.ring(ctx)
+	if err != nil {
+		return nil, outage("signing keys", err)
+	}
+	return ring, nil
+}

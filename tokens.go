@@ -1,0 +1,308 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/seed-e797c9ce/oauth/store"
+)
+
+// ExchangeRequest asks for tokens for an authorization code (RFC 6749 §4.1.3).
+type ExchangeRequest struct {
+	Code         string
+	RedirectURI  string
+	CodeVerifier string
+	Resources    []string // RFC 8707; empty: all that were authorized
+	Device       string   // where the client runs, for people: kept with the authorization, at most 255 bytes
+	IP           string   // the user's address, likewise
+}
+
+// RefreshRequest asks for new tokens for a refresh token (RFC 6749 §6).
+type RefreshRequest struct {
+	RefreshToken string
+	Scopes       []string // empty: all that were granted
+	Resources    []string // empty: all that were granted
+}
+
+// ClientCredentialsRequest asks for an access token for the client itself (RFC
+// 6749 §4.4).
+type ClientCredentialsRequest struct {
+	Scopes    []string // empty: the client's default
+	Resources []string // empty: the default
+}
+
+// Exchange redeems an authorization code for an authenticated client. A code is
+// redeemed once, however many requests race: a second one that is otherwise
+// valid is replay, and ends the authorization (OAuth 2.1 §7.5.2); one that fails
+// any check changes nothing and leaves the code redeemable. ErrInvalidGrant,
+// ErrInvalidRequest, ErrInvalidTarget, ErrUnauthorizedClient.
+func (p *Provider) Exchange(ctx context.Context, c *Client, x ExchangeRequest) (*TokenResponse, error) {
+	return p.token(ctx, c, grantAuthorizationCode, func() (*Issuance, error) { return p.exchange(ctx, c, x) })
+}
+
+// Refresh redeems a refresh token for an authenticated client and returns its
+// successor. A retry within Policy.RefreshGrace gets the same successor; any
+// other second use is replay, and ends the authorization. ErrInvalidGrant,
+// ErrInvalidScope and ErrInvalidTarget (wider than the grant),
+// ErrUnauthorizedClient.
+func (p *Provider) Refresh(ctx context.Context, c *Client, x RefreshRequest) (*TokenResponse, error) {
+	return p.token(ctx, c, grantRefreshToken, func() (*Issuance, error) { return p.refresh(ctx, c, x) })
+}
+
+// ClientCredentials issues an access token to a confidential client for itself.
+// ErrInvalidScope, ErrInvalidTarget, ErrUnauthorizedClient.
+func (p *Provider) ClientCredentials(ctx context.Context, c *Client, x ClientCredentialsRequest) (*TokenResponse, error) {
+	return p.token(ctx, c, grantClientCredentials, func() (*Issuance, error) { return p.clientCredentials(c, x) })
+}
+
+// registerGrants puts the core's own grants where extensions put theirs.
+func (p *Provider) registerGrants(r *Registry) {
+	r.GrantType(grantAuthorizationCode, func(ctx context.Context, q *ClientRequest) (*Issuance, error) {
+		return p.exchange(ctx, q.Client, ExchangeRequest{
+			Code: q.Form.Get("code"), RedirectURI: q.Form.Get("redirect_uri"),
+			CodeVerifier: q.Form.Get("code_verifier"), Resources: q.Form["resource"],
+		})
+	})
+	r.GrantType(grantRefreshToken, func(ctx context.Context, q *ClientRequest) (*Issuance, error) {
+		scopes, err := parseScope(q.Form.Get("scope"))
+		if err != nil {
+			return nil, err
+		}
+		return p.refresh(ctx, q.Client, RefreshRequest{RefreshToken: q.Form.Get("refresh_token"), Scopes: scopes, Resources: q.Form["resource"]})
+	})
+	r.GrantType(grantClientCredentials, func(_ context.Context, q *ClientRequest) (*Issuance, error) {
+		scopes, err := parseScope(q.Form.Get("scope"))
+		if err != nil {
+			return nil, err
+		}
+		return p.clientCredentials(q.Client, ClientCredentialsRequest{Scopes: scopes, Resources: q.Form["resource"]})
+	})
+}
+
+// tokenEndpoint is the EndpointFunc of /token.
+func (p *Provider) tokenEndpoint(ctx context.Context, q *ClientRequest) (any, error) {
+	name := q.Form.Get("grant_type")
+	grant, ok := p.reg.grants[name]
+	switch {
+	case name == "":
+		return nil, p.refused(ctx, Event{ClientID: q.Client.ID}, errorf(ErrInvalidRequest, "grant_type is missing"))
+	case !ok:
+		return nil, p.refused(ctx, Event{ClientID: q.Client.ID}, errorf(ErrUnsupportedGrantType, "grant_type is not supported"))
+	}
+	return p.token(ctx, q.Client, name, func() (*Issuance, error) { return grant(ctx, q) })
+}
+
+// token lets a grant decide and has the result issued.
+func (p *Provider) token(ctx context.Context, c *Client, grant string, decide func() (*Issuance, error)) (*TokenResponse, error) {
+	refuse := func(err error) (*TokenResponse, error) {
+		return nil, p.refused(ctx, Event{ClientID: c.ID, Detail: grant}, err)
+	}
+	if c.Disabled {
+		return refuse(invalidClient("client is disabled"))
+	}
+	if !slices.Contains(c.GrantTypes, grant) {
+		return refuse(errorf(ErrUnauthorizedClient, "this client may not use this grant type"))
+	}
+	is, err := decide()
+	if err != nil {
+		return refuse(err)
+	}
+	is.client, is.grant = c, grant
+	res, err := p.issue(ctx, is)
+	if err != nil {
+		return refuse(err)
+	}
+	return res, nil
+}
+
+func (p *Provider) exchange(ctx context.Context, c *Client, x ExchangeRequest) (*Issuance, error) {
+	if x.Code == "" {
+		return nil, errorf(ErrInvalidRequest, "code is missing")
+	}
+	code, expires, err := p.loadCode(ctx, x.Code)
+	if err != nil {
+		return nil, err
+	}
+	record := code.Token
+	switch {
+	case record.ClientID != c.ID:
+		return nil, errorf(ErrInvalidGrant, "the code is not valid").because("code of another client")
+	case x.RedirectURI != code.RedirectURI && (code.RedirectSet || x.RedirectURI != ""):
+		return nil, errorf(ErrInvalidGrant, "redirect_uri is not the one of the authorization request")
+	}
+	if err := checkVerifier(code.Challenge, x.CodeVerifier); err != nil {
+		return nil, err
+	}
+	if !now().Before(expires) {
+		return nil, p.expiredCode(ctx, record)
+	}
+	resources, e := narrow(x.Resources, record.Resources, p)
+	if e != nil {
+		return nil, e
+	}
+	if len(x.Device) > 255 || len(x.IP) > 255 {
+		return nil, errorf(ErrInvalidRequest, "device and IP must have at most 255 bytes")
+	}
+	if code.Consented {
+		ok, err := p.consentCovers(ctx, c, record.Subject, record.Scopes, record.Resources)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			return nil, errorf(ErrInvalidGrant, "the code is not valid").because("consent was revoked")
+		}
+	}
+	record.Device, record.IP = x.Device, x.IP
+	is, err := p.issuanceOf(&record, record.Scopes, resources)
+	if err != nil {
+		return nil, err
+	}
+	is.Refresh = slices.Contains(c.GrantTypes, grantRefreshToken)
+	is.record, is.step = &record, stepActivate
+	return is, nil
+}
+
+// expiredCode tells a code that expired unused from one that was used before.
+func (p *Provider) expiredCode(ctx context.Context, record store.Token) error {
+	current, err := p.cfg.Store.Token(ctx, record.ID)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return outage("token", err)
+	}
+	if err == nil && current.State == store.TokenActive {
+		return p.replayed(ctx, &record, "code")
+	}
+	return errorf(ErrInvalidGrant, "the code has expired")
+}
+
+// replayed ends an authorization whose code or refresh token came back.
+func (p *Provider) replayed(ctx context.Context, r *store.Token, what string) error {
+	if _, err := p.revoke(ctx, store.TokenQuery{ID: r.ID}); err != nil {
+		return outage("revoke after replay", err)
+	}
+	p.emit(ctx, Event{Kind: EventReplayDetected, ClientID: r.ClientID, Subject: r.Subject, TokenID: r.ID, Detail: what})
+	return errorf(ErrInvalidGrant, "the %s was used before", what)
+}
+
+func (p *Provider) refresh(ctx context.Context, c *Client, x RefreshRequest) (*Issuance, error) {
+	if x.RefreshToken == "" {
+		return nil, errorf(ErrInvalidRequest, "refresh_token is missing")
+	}
+	token, ok := parseRefreshToken(x.RefreshToken)
+	if !ok {
+		return nil, errorf(ErrInvalidGrant, "the refresh token is not valid").because("not a refresh token of this provider")
+	}
+	record, err := p.cfg.Store.Token(ctx, token.id)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, errorf(ErrInvalidGrant, "the refresh token is not valid").because("unknown id")
+	}
+	if err != nil {
+		return nil, outage("token", err)
+	}
+	return p.refreshFrom(ctx, c, x, token, record)
+}
+
+// refreshFrom decides what the token is worth on this state of its record.
+func (p *Provider) refreshFrom(ctx context.Context, c *Client, x RefreshRequest, token refreshToken, record store.Token) (*Issuance, error) {
+	invalid := func(why string) error {
+		return errorf(ErrInvalidGrant, "the refresh token is not valid").because("%s", why)
+	}
+	gen := token.generation(&record)
+	switch {
+	case gen == genNoise:
+		return nil, invalid("family does not match")
+	case record.ClientID != c.ID:
+		return nil, invalid("token of another client")
+	case !record.RevokedAt.IsZero():
+		return nil, invalid("authorization was revoked")
+	case record.State != store.TokenActive:
+		return nil, invalid("authorization is pending")
+	case !now().Before(record.ExpiresAt):
+		return nil, invalid("token has expired")
+	case gen == genOld,
+		gen == genPrevious && now().Sub(record.RotatedAt) >= p.cfg.Policy.RefreshGrace:
+		return nil, p.replayed(ctx, &record, "refresh token")
+	}
+	scopes := record.Scopes
+	if len(x.Scopes) > 0 {
+		if !subset(x.Scopes, record.Scopes) {
+			return nil, errorf(ErrInvalidScope, "scope is wider than what was granted")
+		}
+		scopes = x.Scopes
+	}
+	resources, e := narrow(x.Resources, record.Resources, p)
+	if e != nil {
+		return nil, e
+	}
+	is, err := p.issuanceOf(&record, scopes, resources)
+	if err != nil {
+		return nil, err
+	}
+	is.Refresh, is.record, is.refresh = true, &record, token
+	is.retry = func(current store.Token) (*Issuance, error) { return p.refreshFrom(ctx, c, x, token, current) }
+	switch {
+	case gen == genPrevious:
+		is.step = stepRepeat
+	case !c.Public && p.cfg.Policy.NoRotation:
+		is.step = stepExtend
+	default:
+		is.step = stepRotate
+	}
+	return is, nil
+}
+
+func (p *Provider) clientCredentials(c *Client, x ClientCredentialsRequest) (*Issuance, error) {
+	if c.Public {
+		return nil, errorf(ErrUnauthorizedClient, "client_credentials is for confidential clients")
+	}
+	resources, e := p.requestResources(c, x.Resources)
+	if e != nil {
+		return nil, e
+	}
+	scopes, e := p.requestScopes(c, x.Scopes, resources)
+	if e != nil {
+		return nil, e
+	}
+	return &Issuance{Scopes: scopes, Resources: resources}, nil
+}
+
+// issuanceOf starts an Issuance from an authorization.
+func (p *Provider) issuanceOf(r *store.Token, scopes, resources []string) (*Issuance, error) {
+	data, err := decodeGrant(r.Data)
+	if err != nil {
+		return nil, outage("authorization", err)
+	}
+	return &Issuance{Subject: r.Subject, Scopes: scopes, Resources: resources, Session: data.session(r.Subject), Nonce: data.Nonce}, nil
+}
+
+// narrow returns the requested resources if they are among the granted ones
+// (RFC 8707 §2.2), all granted ones if none is requested.
+func narrow(requested, granted []string, p *Provider) ([]string, *Error) {
+	if len(requested) == 0 {
+		return granted, nil
+	}
+	if len(requested) > maxResources {
+		return nil, errorf(ErrInvalidTarget, "more than %d resources", maxResources)
+	}
+	out := make([]string, 0, len(requested))
+	for _, uri := range requested {
+		known, ok := p.knownResource(uri)
+		if !ok || !slices.Contains(granted, known) {
+			return nil, errorf(ErrInvalidTarget, "a resource is not one that was granted")
+		}
+		if !slices.Contains(out, known) {
+			out = append(out, known)
+		}
+	}
+	return out, nil
+}
+
+// lifetime is the client's own, or the provider's.
+func lifetime(own, general time.Duration) time.Duration {
+	if own > 0 {
+		return own
+	}
+	return general
+}
+
