@@ -42,8 +42,8 @@ type AuthorizationRequest struct {
 	Interaction string
 
 	challenge   string
-	redirectSet bool     // redirect_uri was in the request (RFC 6749 §4.1.3)
-	id          string   // of the authorization that this request may become
+	redirectSet bool   // redirect_uri was in the request (RFC 6749 §4.1.3)
+	id          string // of the authorization that this request may become
 	signInAfter time.Time
 	query       string // the parameters as they came, encoded
 }

@@ -51,9 +51,8 @@ type ClientRequest struct {
 // error that New returns. After New has returned, only Provider, Config, Sign
 // and Emit may be called.
 type Registry struct {
-	p     *Provider
-	errs  []error
-	built bool
+	p    *Provider
+	errs []error
 
 	grants      map[string]GrantFunc
 	endpoints   []clientEndpoint

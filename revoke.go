@@ -11,9 +11,9 @@ import (
 // Revoke ends the authorization behind a refresh or access token of the client
 // (RFC 7009), also when the token has expired, and reports whether it was one. A
 // token that is unknown or another client's changes nothing and is false, not an
-// error: who asks learns nothing. No hint is needed:
-// a token says what it is. ErrTemporarilyUnavailable if the store failed: nothing is known
-// to be revoked then.
+// error: who asks learns nothing. No token_type_hint is needed: a token says
+// what it is. ErrTemporarilyUnavailable if the store failed: nothing is known to
+// be revoked then.
 func (p *Provider) Revoke(ctx context.Context, c *Client, token string) (bool, error) {
 	if t, ok := parseRefreshToken(token); ok {
 		return p.revokeRefresh(ctx, c, t)
@@ -104,4 +104,3 @@ func (p *Provider) revokeEndpoint(ctx context.Context, q *ClientRequest) (any, e
 	}
 	return nil, nil
 }
-

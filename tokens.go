@@ -305,4 +305,3 @@ func lifetime(own, general time.Duration) time.Duration {
 	}
 	return general
 }
-
