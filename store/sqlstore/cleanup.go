@@ -20,7 +20,7 @@ type purgeStatements struct {
 }
 
 func (s *statements) addPurges(t tables) {
-	for table, key := range map[string]string{"clients": "id", "codes": "kind, code_key", "tokens": "id"} {
+	for table, key := range map[string]string{"clients": "id", "codes": "code_key, kind", "tokens": "id"} {
 		due, order := "purge_at <= ?", "purge_at"
 		if table == "tokens" {
 			due, order = "purge_day <= ? AND purge_at <= ?", "purge_day"
@@ -32,8 +32,13 @@ func (s *statements) addPurges(t tables) {
 		switch t.dialect {
 		case Postgres:
 			// MATERIALIZED: the selection runs once, whatever the planner thinks.
+			// ANY: it looks the rows up by key, however few the table has.
 			del := func(lock string) *statement {
-				return s.add(t, "WITH due AS MATERIALIZED ("+selected(key, lock)+") DELETE FROM {"+table+"} WHERE ("+key+") IN (SELECT "+key+" FROM due)")
+				text := "WITH due AS MATERIALIZED (" + selected(key, lock) + ") DELETE FROM {" + table + "} WHERE " + p.key[0] + " = ANY (ARRAY(SELECT " + p.key[0] + " FROM due))"
+				if len(p.key) > 1 {
+					text += " AND (" + key + ") IN (SELECT " + key + " FROM due)"
+				}
+				return s.add(t, text)
 			}
 			p.skip, p.wait = del(" FOR UPDATE SKIP LOCKED"), del(" FOR UPDATE")
 		case MySQL:

@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS oauth_codes (
     consumed_at BIGINT,
     purge_at    BIGINT,
     data        MEDIUMBLOB,
-    PRIMARY KEY (kind, code_key),
+    PRIMARY KEY (code_key, kind),
     INDEX oauth_codes_purge (purge_at)
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC;
 

@@ -18,7 +18,7 @@ CREATE TABLE oauth_codes (
     consumed_at BIGINT,
     purge_at    BIGINT,
     data        BYTEA,
-    PRIMARY KEY (kind, code_key)
+    PRIMARY KEY (code_key, kind)
 );
 
 CREATE INDEX oauth_codes_purge ON oauth_codes (purge_at);

@@ -17,7 +17,7 @@ CREATE TABLE oauth_codes (
     consumed_at INTEGER,
     purge_at    INTEGER,
     data        BLOB,
-    PRIMARY KEY (kind, code_key)
+    PRIMARY KEY (code_key, kind)
 ) STRICT;
 
 CREATE INDEX oauth_codes_purge ON oauth_codes (purge_at);
