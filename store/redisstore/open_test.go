@@ -53,12 +53,25 @@ func TestNewAcceptsADurableServer(t *testing.T) {
 func TestNewAcceptsAUserWithoutAdministration(t *testing.T) {
 	s := startServer(t, durable...)
 	admin := s.client(t)
-	require.NoError(t, admin.ACLSetUser(t.Context(), "app", "on", ">pw", "~oauth:*", "+@all", "-@admin", "-@dangerous", "+info").Err())
+	require.NoError(t, admin.ACLSetUser(t.Context(), "app", "on", ">pw", "~oauth:*", "-@all", "+@read", "+@write", "+@scripting", "+@connection", "+info", "+time").Err())
 	client := redis.NewClient(&redis.Options{Addr: s.addr, Username: "app", Password: "pw"})
 	t.Cleanup(func() { _ = client.Close() })
 	st, err := redisstore.New(t.Context(), client, redisstore.Options{})
 	require.NoError(t, err)
 	warmUp(t, st)
+}
+
+// A script that may not do all that it has to does nothing.
+func TestUserWithTooFewRightsChangesNothing(t *testing.T) {
+	s := startServer(t, durable...)
+	admin := s.client(t)
+	require.NoError(t, admin.ACLSetUser(t.Context(), "app", "on", ">pw", "~oauth:*", "+@all", "-time").Err())
+	client := redis.NewClient(&redis.Options{Addr: s.addr, Username: "app", Password: "pw"})
+	t.Cleanup(func() { _ = client.Close() })
+	st, err := redisstore.New(t.Context(), client, redisstore.Options{})
+	require.NoError(t, err)
+	require.Error(t, st.CreateToken(t.Context(), token("t", "c", "s")))
+	require.Equal(t, []string{"oauth:layout"}, keysOf(t, admin, "oauth:"))
 }
 
 func TestNewRefusesAReplica(t *testing.T) {

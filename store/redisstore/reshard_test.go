@@ -3,6 +3,7 @@ package redisstore_test
 import (
 	"context"
 	"net"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -48,8 +49,110 @@ func TestSlotsThatMoveLoseNothing(t *testing.T) {
 	requireIndexed(t, s, h)
 }
 
+// The node that gets a slot answers for keys that it does not have yet as if
+// there were none. A revocation that believed it would leave tokens valid, and
+// a cleanup that did would lose them.
+func TestSlotThatIsHalfMovedIsAnOutage(t *testing.T) {
+	cluster := startCluster(t)
+	ctx := t.Context()
+	indexes := []string{"purge", "app:c", "subject:s", "clients", "consents:s", "consenters:c"}
+	due := epoch.AddDate(1, 0, 0)
+	records := map[string]func(s store.Store) error{
+		"token:t": func(s store.Store) error { return s.CreateToken(ctx, token("t", "c", "s")) },
+		"client:c": func(s store.Store) error {
+			return s.CreateClient(ctx, store.Client{ID: "c", PurgeAt: due.Add(time.Hour)})
+		},
+		"consent:1:s:c": func(s store.Store) error {
+			return s.GrantConsent(ctx, store.Consent{Subject: "s", ClientID: "c", Scopes: []string{"a"}})
+		},
+	}
+	tests := []struct {
+		name string
+		stay []string // keys that are still where they were
+		call func(s store.Store) error
+	}{
+		{"revoke a user's tokens", []string{"token:t"}, func(s store.Store) error {
+			_, err := s.RevokeTokens(ctx, store.TokenQuery{Subject: "s"}, epoch, epoch)
+			return err
+		}},
+		{"list a user's tokens", []string{"token:t"}, func(s store.Store) error {
+			_, err := s.ListTokens(ctx, store.TokenQuery{Subject: "s"}, "", 10)
+			return err
+		}},
+		{"delete expired records", []string{"token:t"}, func(s store.Store) error {
+			_, err := s.DeleteExpired(ctx, due, 10)
+			return err
+		}},
+		{"delete expired records before their index", []string{"app:c"}, func(s store.Store) error {
+			_, err := s.DeleteExpired(ctx, due, 10)
+			return err
+		}},
+		{"list clients", []string{"client:c"}, func(s store.Store) error { _, err := s.ListClients(ctx, "", 10); return err }},
+		{"list consents", []string{"consent:1:s:c"}, func(s store.Store) error { _, err := s.ListConsents(ctx, "s", "", 10); return err }},
+		{"revoke a user's consents", []string{"consent:1:s:c"}, func(s store.Store) error {
+			_, err := s.RevokeConsents(ctx, store.ConsentQuery{Subject: "s"})
+			return err
+		}},
+		{"revoke a client's consents", []string{"consent:1:s:c"}, func(s store.Store) error {
+			_, err := s.RevokeConsents(ctx, store.ConsentQuery{ClientID: "c"})
+			return err
+		}},
+		{"revoke a client's consents before an index", []string{"consents:s"}, func(s store.Store) error {
+			_, err := s.RevokeConsents(ctx, store.ConsentQuery{ClientID: "c"})
+			return err
+		}},
+	}
+	nodes := nodesOf(t, cluster)
+	slot := int(nodes[0].ClusterKeySlot(ctx, "{0}").Val())
+	for i, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			pre := prefix(t, cluster)
+			s := open(t, cluster, pre, 1)
+			keys := slices.Clone(indexes)
+			for key, create := range records {
+				require.NoError(t, create(s))
+				keys = append(keys, key)
+			}
+			move, finish := beginMove(t, nodes, slot, i)
+			for _, key := range keys {
+				if !slices.Contains(tt.stay, key) {
+					move(pre + "{0}:" + key)
+				}
+			}
+			err := tt.call(s)
+			require.Error(t, err)
+			require.False(t, isAnswer(err), "%v", err)
+			for move("") {
+			}
+			finish()
+			require.Eventually(t, func() bool { return tt.call(s) == nil }, 10*time.Second, 10*time.Millisecond)
+			_, err = s.RevokeTokens(ctx, store.TokenQuery{ClientID: "c"}, epoch, epoch)
+			require.NoError(t, err)
+			if tok, err := s.Token(ctx, "t"); err == nil {
+				require.False(t, tok.RevokedAt.IsZero(), "it was in the index all the time")
+			}
+			_, err = s.RevokeConsents(ctx, store.ConsentQuery{Subject: "s"})
+			require.NoError(t, err)
+			_, err = s.DeleteExpired(ctx, due.AddDate(1, 0, 0), 10)
+			require.NoError(t, err)
+			require.Equal(t, []string{pre + "layout"}, keysOf(t, cluster, pre), "nothing else is left")
+		})
+	}
+}
+
 // moveSlot moves a slot to another node than the one that has it.
 func moveSlot(t *testing.T, nodes []*redis.Client, slot, seed int) {
+	t.Helper()
+	move, finish := beginMove(t, nodes, slot, seed)
+	for move("") {
+	}
+	finish()
+}
+
+// beginMove opens a slot for moving. The function move takes the key given to
+// the other node, or some keys if it is empty, and reports whether there was
+// anything to move; finish gives the slot to the other node.
+func beginMove(t *testing.T, nodes []*redis.Client, slot, seed int) (move func(key string) bool, finish func()) {
 	t.Helper()
 	ctx := t.Context()
 	source := owner(t, nodes, slot)
@@ -65,21 +168,28 @@ func moveSlot(t *testing.T, nodes []*redis.Client, slot, seed int) {
 	require.NoError(t, source.Do(ctx, "cluster", "setslot", slot, "migrating", to).Err())
 	host, port, err := net.SplitHostPort(target.Options().Addr)
 	require.NoError(t, err)
-	for {
-		keys, err := source.ClusterGetKeysInSlot(ctx, slot, 2).Result()
-		require.NoError(t, err)
+	move = func(key string) bool {
+		keys := []string{key}
+		if key == "" {
+			keys, err = source.ClusterGetKeysInSlot(ctx, slot, 2).Result()
+			require.NoError(t, err)
+		}
 		if len(keys) == 0 {
-			break
+			return false
 		}
 		args := []any{"migrate", host, port, "", 0, 5000, "keys"}
 		for _, key := range keys {
 			args = append(args, key)
 		}
-		require.NoError(t, source.Do(ctx, args...).Err())
+		require.Equal(t, "OK", source.Do(ctx, args...).Val(), keys)
+		return true
 	}
-	for _, n := range append([]*redis.Client{target, source}, others...) {
-		require.NoError(t, n.Do(ctx, "cluster", "setslot", slot, "node", to).Err())
+	finish = func() {
+		for _, n := range append([]*redis.Client{target, source}, others...) {
+			require.NoError(t, n.Do(ctx, "cluster", "setslot", slot, "node", to).Err())
+		}
 	}
+	return move, finish
 }
 
 func nodeID(t *testing.T, node *redis.Client) string {

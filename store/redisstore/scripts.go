@@ -54,5 +54,5 @@ var (
 	grant          = newScript(grantSource, true)
 	consents       = newScript(consentsSource, false)
 	revokeConsent  = newScript(revokeConsentSource, true)
-	revokeConsents = newScript(revokeConsentsSource, true)
+	revokeConsents = newScript(lib+revokeConsentsSource, true)
 )

@@ -11,11 +11,15 @@ for _, client in ipairs(clients) do
     return out
   end
   local fields = redis.call('HGETALL', ARGV[1] .. client)
+  if #fields == 0 then
+    redis.call('EXISTS', KEYS[1], ARGV[1] .. client) -- an error if it is on another node: see lib.lua
+  else
+    out[#out + 1] = client
+    out[#out + 1] = fields
+  end
   for _, field in ipairs(fields) do
     size = size + #field
   end
-  out[#out + 1] = client
-  out[#out + 1] = fields
   out[1] = '(' .. client
 end
 if #clients < tonumber(ARGV[3]) then

@@ -15,6 +15,11 @@
 -- slot on its way to another node) cannot leave a record without an index
 -- entry.
 
+-- While a slot moves, the node that gets it answers for a key that it does not
+-- have yet as if there were none. A command with two keys it refuses. So what
+-- is not there, and whose key is not in KEYS, is asked for once more together
+-- with an index that is: see missing.
+
 local names = {c = ':client:', o = ':code:', t = ':token:'}
 
 local function token_entry(id, client, subject)
@@ -34,15 +39,28 @@ local function parse(tag, entry)
   return kind, tag .. ':token:' .. id, id, ids:sub(n + 1, n + m), ids:sub(n + m + 1)
 end
 
+-- missing reports whether there is no such key, and raises an error if it may be
+-- on another node. The index has to be there.
+local function missing(index, key)
+  return redis.call('EXISTS', index, key) < 2
+end
+
+-- remove takes a member out of an index that may not be in KEYS.
+local function remove(purge, index, member)
+  if redis.call('ZREM', index, member) == 0 then
+    missing(purge, index)
+  end
+end
+
 -- forget removes the index entries of a record that does not exist any more.
 local function forget(tag, purge, entry)
   local kind, _, id, client, subject = parse(tag, entry)
   if kind == 'c' then
-    redis.call('ZREM', tag .. ':clients', id)
+    remove(purge, tag .. ':clients', id)
   elseif kind == 't' then
-    redis.call('ZREM', tag .. ':app:' .. client, id)
+    remove(purge, tag .. ':app:' .. client, id)
     if subject ~= '' then
-      redis.call('ZREM', tag .. ':subject:' .. subject, id)
+      remove(purge, tag .. ':subject:' .. subject, id)
     end
   end
   redis.call('ZREM', purge, entry)
@@ -54,37 +72,46 @@ end
 local function sweep(tag, purge)
   for _, entry in ipairs(redis.call('ZRANGE', purge, 0, 1)) do
     local _, key = parse(tag, entry)
-    if redis.call('EXISTS', key) == 0 then
+    if missing(purge, key) then
       forget(tag, purge, entry)
     end
   end
 end
 
--- keep lets Redis drop a record a week after its PurgeAt (ms since 1970, ''
--- never), or a week after this write if that is later.
-local grace = 7 * 24 * 3600 * 1000
-local function keep(key, ms)
+-- drop_at is when Redis may drop a record: a week after its PurgeAt (ms since
+-- 1970), or a week after this write if that is later; '' for never.
+local week = 7 * 24 * 3600 * 1000
+local function drop_at(ms)
   if ms == '' then
-    redis.call('PERSIST', key)
-    return
+    return ''
   end
   local at, now = tonumber(ms), redis.call('TIME')[1] * 1000
   if at < now then
     at = now
   end
-  redis.call('PEXPIREAT', key, string.format('%.0f', at + grace))
+  return string.format('%.0f', at + week)
+end
+
+-- keep has Redis drop a record at the time that drop_at returned.
+local function keep(key, at)
+  if at == '' then
+    redis.call('PERSIST', key)
+  else
+    redis.call('PEXPIREAT', key, at)
+  end
 end
 
 -- put writes fields into an existing record, adds 1 to its version, and moves
 -- its purge entry.
 local function put(key, purge, entry, old, p, ms, fields)
+  local at = drop_at(ms)
   if p ~= '' and p ~= old then
     redis.call('ZADD', purge, 0, p .. entry)
   end
   redis.call('HSET', key, 'p', p, unpack(fields))
   redis.call('HINCRBY', key, 'v', 1)
   if p ~= old then
-    keep(key, ms)
+    keep(key, at)
     if old ~= '' then
       redis.call('ZREM', purge, old .. entry)
     end
@@ -92,10 +119,14 @@ local function put(key, purge, entry, old, p, ms, fields)
 end
 
 -- revoke marks a token as revoked if it is what the query selects, and returns
--- how many it marked: 0 or 1.
-local function revoke(key, purge, id, client, subject, at, p, ms)
+-- how many it marked: 0 or 1. The index is the one that names it.
+local function revoke(key, index, purge, id, client, subject, at, p, ms)
   local f = redis.call('HMGET', key, 'v', 'r', 'p', 'c', 's')
-  if not f[1] or f[2] ~= '' then
+  if not f[1] then
+    missing(index, key)
+    return 0
+  end
+  if f[2] ~= '' then
     return 0
   end
   if (client ~= '' and client ~= f[4]) or (subject ~= '' and subject ~= f[5]) then

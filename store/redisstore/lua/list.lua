@@ -11,7 +11,9 @@ for _, id in ipairs(ids) do
     return out
   end
   local f = redis.call('HMGET', ARGV[1] .. id, 'v', 'd', 'p', 'r', 'c', 's')
-  if f[1] and (ARGV[5] == '' or ARGV[5] == f[5]) and (ARGV[6] == '' or ARGV[6] == f[6]) then
+  if not f[1] then
+    redis.call('EXISTS', KEYS[1], ARGV[1] .. id) -- an error if it is on another node: see lib.lua
+  elseif (ARGV[5] == '' or ARGV[5] == f[5]) and (ARGV[6] == '' or ARGV[6] == f[6]) then
     size = size + #f[2]
     out[#out + 1] = id
     for i = 1, 6 do

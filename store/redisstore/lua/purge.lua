@@ -11,6 +11,8 @@ for _, entry in ipairs(due) do
     redis.call('DEL', key)
     n[kind] = n[kind] + 1
     p = false
+  elseif not p then
+    missing(KEYS[1], key)
   end
   if p then -- dropped by Redis, and created again with another PurgeAt
     redis.call('ZREM', KEYS[1], entry)

@@ -13,9 +13,21 @@ for _, member in ipairs(members) do
   else
     client = member
   end
-  n = n + redis.call('DEL', ARGV[1] .. ':consent:' .. #subject .. ':' .. subject .. ':' .. client)
-  redis.call('ZREM', ARGV[1] .. ':consents:' .. subject, client)
-  redis.call('ZREM', ARGV[1] .. ':consenters:' .. client, subject)
+  local key = ARGV[1] .. ':consent:' .. #subject .. ':' .. subject .. ':' .. client
+  local consents, consenters = ARGV[1] .. ':consents:' .. subject, ARGV[1] .. ':consenters:' .. client
+  local deleted = redis.call('DEL', key)
+  if deleted == 0 then
+    missing(KEYS[1], key)
+  end
+  n = n + deleted
+  -- KEYS[1], by which the record is found, comes last.
+  if KEYS[1] == consents then
+    remove(KEYS[1], consenters, subject)
+    redis.call('ZREM', consents, client)
+  else
+    remove(KEYS[1], consents, client)
+    redis.call('ZREM', consenters, subject)
+  end
 end
 if #members < tonumber(ARGV[3]) then
   return {'', n}
