@@ -1,0 +1,113 @@
+// Quickstart is an app with users, a session cookie and an API, which is an
+// OAuth 2.1 provider too (provider.go), and a client app on a port of its own
+// that walks the authorization code flow. Run it, and open the URL that it prints.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/seed-e797c9ce/oauth/examples/internal/site"
+)
+
+func main() {
+	addr := flag.String("addr", "localhost:8080", "`host:port` of the app, which is the provider; a loopback address")
+	clientAddr := flag.String("client-addr", "127.0.0.1:8081", "`host:port` of the client app; another name of this machine, so that the two share no cookies")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *addr, *clientAddr, os.Stdout); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// run serves both apps until ctx ends.
+func run(ctx context.Context, addr, clientAddr string, out io.Writer) error {
+	appListener, appURL, err := listen(addr)
+	if err != nil {
+		return err
+	}
+	defer appListener.Close()
+	clientListener, clientURL, err := listen(clientAddr)
+	if err != nil {
+		return err
+	}
+	defer clientListener.Close()
+
+	pages, err := site.NewPages(pageFiles, "pages/*.html")
+	if err != nil {
+		return err
+	}
+	app, err := site.New("Notes", demoHint, pages, demoUsers)
+	if err != nil {
+		return err
+	}
+	mux, notes := http.NewServeMux(), newNotebook()
+	provider, err := addProvider(mux, appURL, app, http.HandlerFunc(notes.api))
+	if err != nil {
+		return err
+	}
+	app.Routes(mux)
+	app.Connections(mux, provider)
+	notes.routes(mux, app, clientURL)
+
+	client, err := registerClient(ctx, provider, clientURL+"/callback")
+	if err != nil {
+		return err
+	}
+	reader := newClientApp(appURL, client.ID, clientURL+"/callback", pages)
+
+	fmt.Fprintf(out, "open %s in a browser (the app itself is at %s)\n", clientURL, appURL)
+	return serve(ctx, map[net.Listener]http.Handler{appListener: mux, clientListener: reader.handler()})
+}
+
+// listen returns the URL as well: with the name that was asked for, and the port
+// that was got.
+func listen(addr string) (net.Listener, string, error) {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, "", err
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, "", fmt.Errorf("%w (choose another with -addr or -client-addr)", err)
+	}
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	return l, "http://" + net.JoinHostPort(host, port), err
+}
+
+// serve runs a server for each listener until ctx ends or one fails, and ends all.
+func serve(ctx context.Context, handlers map[net.Listener]http.Handler) error {
+	failed := make(chan error, len(handlers))
+	var servers []*http.Server
+	for l, h := range handlers {
+		s := &http.Server{
+			Handler: h, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second,
+			IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
+		}
+		servers = append(servers, s)
+		go func() { failed <- s.Serve(l) }()
+	}
+	var errs []error
+	select {
+	case <-ctx.Done():
+	case err := <-failed:
+		errs = append(errs, err)
+	}
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	for _, s := range servers {
+		errs = append(errs, s.Shutdown(stopping))
+	}
+	return errors.Join(errs...)
+}
