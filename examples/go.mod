@@ -1,11 +1,11 @@
 module github.com/seed-e797c9ce/oauth/examples
 
-go 1.26.0
+go 1.25.0
 
 require (
 	github.com/seed-e797c9ce/oauth v0.0.0
 	golang.org/x/crypto v0.55.0
-	golang.org/x/oauth2 v0.38.0
+	golang.org/x/oauth2 v0.36.0
 )
 
 require (
