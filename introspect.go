@@ -2,7 +2,6 @@ package oauth
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -104,8 +103,8 @@ func (p *Provider) introspectAccess(ctx context.Context, asker *Client, token st
 		ExpiresAt: t.ExpiresAt.Unix(), IssuedAt: t.IssuedAt.Unix(), NotBefore: t.NotBefore.Unix(),
 		Subject: t.Subject, Audience: t.Audience, Issuer: p.cfg.Issuer, ID: t.ID,
 	}
-	if cnf, ok := t.Claims["cnf"]; ok {
-		out.Confirm = json.RawMessage(cnf)
+	if len(t.Confirmation) > 0 {
+		out.Confirm = t.Confirmation
 	}
 	return out, nil
 }

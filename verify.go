@@ -9,29 +9,37 @@ import (
 	"time"
 
 	"github.com/seed-e797c9ce/oauth/internal/jose"
-	"github.com/seed-e797c9ce/oauth/internal/strictjson"
+	"github.com/seed-e797c9ce/oauth/resource"
 	"github.com/seed-e797c9ce/oauth/store"
 )
 
-// accessToken is what one of the provider's own access tokens says.
-type accessToken struct {
-	ID, Subject, ClientID          string
-	Audience, Scopes               []string
-	IssuedAt, NotBefore, ExpiresAt time.Time
-	Claims                         map[string]json.RawMessage
-}
-
 // errBadToken: not an access token of this provider, or not valid any more.
-var errBadToken = errors.New("not a valid access token of this provider")
+var errBadToken = resource.ErrInvalidToken
 
-const maxAccessToken = 16 << 10 // bytes
+// Verifier checks the provider's own access tokens for a resource.Server in the
+// same process: signature, issuer, time, and that neither the authorization nor
+// the token was revoked, which it asks the store at every call.
+func (p *Provider) Verifier() resource.Verifier { return verifier{p} }
+
+type verifier struct{ p *Provider }
+
+func (v verifier) VerifyToken(ctx context.Context, token string) (*resource.Token, error) {
+	t, err := v.p.verifyAccessToken(ctx, token)
+	if err != nil && !errors.Is(err, errBadToken) {
+		v.p.emit(ctx, Event{Kind: EventOutage, Detail: "verify access token", Err: err})
+	}
+	return t, err
+}
 
 // parseAccessToken proves that the provider signed the token, whatever has
 // become of it since.
-func (p *Provider) parseAccessToken(ctx context.Context, token string) (*accessToken, error) {
-	parsed, err := jose.Parse(token, maxAccessToken)
-	if err != nil || parsed.Type != accessTokenType {
-		return nil, errBadToken
+func (p *Provider) parseAccessToken(ctx context.Context, token string) (*resource.Token, error) {
+	parsed, err := jose.Parse(token, resource.MaxToken)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errBadToken, err)
+	}
+	if parsed.Type != accessTokenType {
+		return nil, fmt.Errorf("%w: not an access token", errBadToken)
 	}
 	ring, err := p.signingKeys(ctx)
 	if err != nil {
@@ -47,44 +55,20 @@ func (p *Provider) parseAccessToken(ctx context.Context, token string) (*accessT
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errBadToken, err)
 	}
-	members, err := strictjson.Object(claims, strictjson.MaxDepth)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errBadToken, err)
+	// Judged at the moment of its issue: that it has expired does not make it
+	// somebody else's.
+	var issued struct {
+		At int64 `json:"iat"`
 	}
-	return p.readClaims(members)
-}
-
-func (p *Provider) readClaims(members map[string]json.RawMessage) (*accessToken, error) {
-	t := &accessToken{Claims: members}
-	var iss, scope string
-	var iat, nbf, exp int64
-	for name, v := range map[string]any{
-		"iss": &iss, "sub": &t.Subject, "client_id": &t.ClientID, "jti": &t.ID, "iat": &iat, "nbf": &nbf, "exp": &exp,
-	} {
-		if json.Unmarshal(members[name], v) != nil {
-			return nil, errBadToken
-		}
+	if err := json.Unmarshal(claims, &issued); err != nil {
+		return nil, fmt.Errorf("%w: iat is not a number", errBadToken)
 	}
-	if raw, ok := members["scope"]; ok && json.Unmarshal(raw, &scope) != nil {
-		return nil, errBadToken
-	}
-	var one string
-	if json.Unmarshal(members["aud"], &one) == nil {
-		t.Audience = []string{one}
-	} else if json.Unmarshal(members["aud"], &t.Audience) != nil {
-		return nil, errBadToken
-	}
-	if iss != p.cfg.Issuer {
-		return nil, errBadToken
-	}
-	t.Scopes = strings.Fields(scope)
-	t.IssuedAt, t.NotBefore, t.ExpiresAt = time.Unix(iat, 0).UTC(), time.Unix(nbf, 0).UTC(), time.Unix(exp, 0).UTC()
-	return t, nil
+	return resource.ParseClaims(claims, p.cfg.Issuer, time.Unix(issued.At, 0))
 }
 
 // verifyAccessToken accepts a token that is valid right now: in its time, and
 // its authorization not revoked. That is one look-up by primary key.
-func (p *Provider) verifyAccessToken(ctx context.Context, token string) (*accessToken, error) {
+func (p *Provider) verifyAccessToken(ctx context.Context, token string) (*resource.Token, error) {
 	t, err := p.parseAccessToken(ctx, token)
 	if err != nil {
 		return nil, err
