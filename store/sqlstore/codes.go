@@ -85,6 +85,11 @@ func (s *Store) ConsumeCode(ctx context.Context, kind, key string, at time.Time)
 // consume marks the code and reports whether it was this call that did.
 func (s *Store) consume(ctx context.Context, kind, key string, at time.Time) (bool, store.Code, error) {
 	if s.dialect != MySQL {
+		done, err := s.turn(ctx)
+		if err != nil {
+			return false, store.Code{}, outage(ctx, err)
+		}
+		defer done()
 		var c store.Code
 		won, err := s.one(ctx, s.sql.consumeCode, func(row scanner) error { return scanCode(row, &c) }, micros(at), s.text(kind), s.text(key))
 		return won, c, err

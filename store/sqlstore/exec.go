@@ -17,6 +17,11 @@ type scanner interface{ Scan(dest ...any) error }
 func (s *Store) exec(ctx context.Context, st *statement, args ...any) (int, error) {
 	var n int64
 	err := s.retry(ctx, func() error {
+		done, err := s.turn(ctx)
+		if err != nil {
+			return err
+		}
+		defer done()
 		result, err := s.execOnce(ctx, st, args)
 		if err == nil {
 			n, err = result.RowsAffected()
@@ -38,6 +43,21 @@ func (s *Store) execOnce(ctx context.Context, st *statement, args []any) (sql.Re
 		return nil, err
 	}
 	return stmt.ExecContext(ctx, args...)
+}
+
+// turn waits until no other call writes to SQLite through this Store. One file
+// has one writer, and those who wait for it ask now and then, for longer and
+// longer pauses: some would wait for very long.
+func (s *Store) turn(ctx context.Context) (done func(), err error) {
+	if s.writer == nil || s.tx != nil {
+		return func() {}, nil
+	}
+	select {
+	case s.writer <- struct{}{}:
+		return func() { <-s.writer }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // query runs the statement and calls scan for each row, anew from the first if

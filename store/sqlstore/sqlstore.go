@@ -45,7 +45,8 @@ type Store struct {
 	options Options
 	tables  tables
 	sql     *statements
-	inTx    *statements // the same for WithTx
+	inTx    *statements   // the same for WithTx
+	writer  chan struct{} // SQLite: full while a call writes
 }
 
 var _ store.Store = (*Store)(nil)
@@ -67,7 +68,11 @@ func New(db *sql.DB, dialect Dialect, o Options) (*Store, error) {
 	t := tables{dialect: dialect, schema: o.Schema, prefix: o.Prefix}
 	inTx := t
 	inTx.lock = true
-	return &Store{db: db, dialect: dialect, options: o, tables: t, sql: newStatements(t), inTx: newStatements(inTx)}, nil
+	s := &Store{db: db, dialect: dialect, options: o, tables: t, sql: newStatements(t), inTx: newStatements(inTx)}
+	if dialect == SQLite {
+		s.writer = make(chan struct{}, 1)
+	}
+	return s, nil
 }
 
 // WithTx returns a Store whose calls run in tx, and take effect when the program

@@ -1,0 +1,223 @@
+package sqlstore_test
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-e797c9ce/oauth/store"
+	"github.com/seed-e797c9ce/oauth/store/sqlstore"
+)
+
+// fakeDB is a driver whose statements fail with the errors given, in order, and
+// then change one row.
+type fakeDB struct {
+	errs []error
+	runs int
+}
+
+func (f *fakeDB) Connect(context.Context) (driver.Conn, error) { return fakeConn{f}, nil }
+func (f *fakeDB) Driver() driver.Driver                        { return nil }
+
+type fakeConn struct{ f *fakeDB }
+
+func (c fakeConn) Prepare(string) (driver.Stmt, error) { return fakeStmt(c), nil }
+func (c fakeConn) Close() error                        { return nil }
+func (c fakeConn) Begin() (driver.Tx, error)           { return fakeTx{}, nil }
+
+type fakeTx struct{}
+
+func (fakeTx) Commit() error   { return nil }
+func (fakeTx) Rollback() error { return nil }
+
+type fakeStmt struct{ f *fakeDB }
+
+func (s fakeStmt) Close() error  { return nil }
+func (s fakeStmt) NumInput() int { return -1 }
+
+func (s fakeStmt) run() error {
+	s.f.runs++
+	if len(s.f.errs) == 0 {
+		return nil
+	}
+	err := s.f.errs[0]
+	s.f.errs = s.f.errs[1:]
+	return err
+}
+
+func (s fakeStmt) Exec([]driver.Value) (driver.Result, error) {
+	return driver.RowsAffected(1), s.run()
+}
+
+func (s fakeStmt) Query([]driver.Value) (driver.Rows, error) {
+	if err := s.run(); err != nil {
+		return nil, err
+	}
+	return noRows{}, nil
+}
+
+type noRows struct{}
+
+func (noRows) Columns() []string         { return nil }
+func (noRows) Close() error              { return nil }
+func (noRows) Next([]driver.Value) error { return io.EOF }
+
+// The errors of drivers, as they are to be known without importing one.
+type (
+	stateError string // pgx, lib/pq
+	codeError  int    // modernc.org/sqlite
+)
+
+func (e stateError) Error() string    { return "ERROR: (SQLSTATE " + string(e) + ")" }
+func (e stateError) SQLState() string { return string(e) }
+func (e codeError) Error() string     { return fmt.Sprintf("sqlite (%d)", int(e)) }
+func (e codeError) Code() int         { return int(e) }
+
+func TestWhatWasRolledBackIsTriedAgainAndNothingElse(t *testing.T) {
+	busy := func(d sqlstore.Dialect, again bool, errs ...error) (cases []retryCase) {
+		for _, err := range errs {
+			cases = append(cases, retryCase{d, err, again}, retryCase{d, fmt.Errorf("traced: %w", err), again}, retryCase{d, errors.Join(errors.New("x"), err), again})
+		}
+		return cases
+	}
+	var cases []retryCase
+	cases = append(cases, busy(sqlstore.Postgres, true, stateError("40001"), stateError("40P01"), stateError("55P03"))...)
+	cases = append(cases, busy(sqlstore.Postgres, false, stateError("40003"), stateError("57P01"), stateError("08006"), stateError("57014"), stateError("23505"), codeError(5), errors.New("Error 1213 (40001): x"))...)
+	cases = append(cases, busy(sqlstore.MySQL, true, errors.New("Error 1213 (40001): Deadlock found"), errors.New("Error 1205 (HY000): Lock wait timeout exceeded"), errors.New("Error 1213: Deadlock found"), errors.New("Error 1020 (HY000): Record has changed"))...)
+	cases = append(cases, busy(sqlstore.MySQL, false, errors.New("Error 1062 (23000): Duplicate entry 'Error 1213 (40001): x'"), errors.New("Error 12130 (40001): x"), errors.New("Error 1213x: y"), errors.New("Error : y"), errors.New("invalid connection"), codeError(5))...)
+	cases = append(cases, busy(sqlstore.SQLite, true, codeError(5), codeError(6), codeError(5|2<<8), codeError(6|1<<8), errors.New("database is locked"), errors.New("database table is locked: oauth_tokens"), errors.New("sqlite3: database is locked"))...)
+	cases = append(cases, busy(sqlstore.SQLite, false, codeError(10), codeError(13), codeError(10|5<<8), errors.New("disk I/O error"), stateError("40001"))...)
+	for _, c := range cases {
+		synctest.Test(t, func(t *testing.T) {
+			f := &fakeDB{errs: []error{c.err, c.err}}
+			db := sql.OpenDB(f)
+			defer db.Close()
+			err := c.store(t, db).DeleteClient(t.Context(), "c")
+			if c.again {
+				assert.NoError(t, err, "%s: %v", c.dialect, c.err)
+				assert.Equal(t, 3, f.runs)
+			} else {
+				assert.ErrorIs(t, err, c.err, "%s: %v", c.dialect, c.err)
+				assert.Equal(t, 1, f.runs)
+			}
+		})
+	}
+}
+
+type retryCase struct {
+	dialect sqlstore.Dialect
+	err     error
+	again   bool
+}
+
+func (c retryCase) store(t *testing.T, db *sql.DB) *sqlstore.Store {
+	t.Helper()
+	s, err := sqlstore.New(db, c.dialect, sqlstore.Options{})
+	require.NoError(t, err)
+	return s
+}
+
+func TestAtMostThreeRetriesThenAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		failure := stateError("40001")
+		f := &fakeDB{errs: []error{failure, failure, failure, failure, failure}}
+		db := sql.OpenDB(f)
+		defer db.Close()
+		start := time.Now()
+		_, err := retryCase{dialect: sqlstore.Postgres}.store(t, db).Token(t.Context(), "t")
+		require.ErrorIs(t, err, failure)
+		for _, answer := range []error{store.ErrNotFound, store.ErrConflict, store.ErrRevoked, store.ErrConsumed, store.ErrExists, store.ErrInvalid} {
+			assert.NotErrorIs(t, err, answer)
+		}
+		assert.Equal(t, 4, f.runs)
+		assert.LessOrEqual(t, time.Since(start), 210*time.Millisecond)
+	})
+}
+
+func TestNoRetryAfterTheContextHasEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeDB{errs: []error{stateError("40001"), stateError("40001"), stateError("40001"), stateError("40001")}}
+		db := sql.OpenDB(f)
+		defer db.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Nanosecond)
+		defer cancel()
+		_, err := retryCase{dialect: sqlstore.Postgres}.store(t, db).Token(ctx, "t")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.LessOrEqual(t, f.runs, 1)
+	})
+}
+
+func TestNoRetryInATransactionOfTheProgram(t *testing.T) {
+	failure := stateError("40001")
+	f := &fakeDB{errs: []error{failure}}
+	db := sql.OpenDB(f)
+	defer db.Close()
+	tx, err := db.BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	err = retryCase{dialect: sqlstore.Postgres}.store(t, db).WithTx(tx).DeleteClient(t.Context(), "c")
+	require.ErrorIs(t, err, failure)
+	assert.Equal(t, 1, f.runs)
+	require.NoError(t, tx.Rollback())
+}
+
+func TestMigrateRefusesATransactionOfTheProgram(t *testing.T) {
+	db := sql.OpenDB(&fakeDB{})
+	defer db.Close()
+	tx, err := db.BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	assert.Error(t, retryCase{dialect: sqlstore.MySQL}.store(t, db).WithTx(tx).Migrate(t.Context()))
+	require.NoError(t, tx.Rollback())
+}
+
+func TestAWriterOfSQLiteWaitsForItsTurnNoLongerThanItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		held, release := make(chan struct{}), make(chan struct{})
+		db := sql.OpenDB(&blockingDB{fakeDB: &fakeDB{}, held: held, release: release})
+		defer db.Close()
+		s := retryCase{dialect: sqlstore.SQLite}.store(t, db)
+		first := make(chan error)
+		go func() { first <- s.DeleteClient(context.Background(), "a") }()
+		<-held
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		assert.ErrorIs(t, s.DeleteClient(ctx, "b"), context.DeadlineExceeded)
+		close(release)
+		assert.NoError(t, <-first)
+	})
+}
+
+// blockingDB holds its first statement until it is released.
+type blockingDB struct {
+	*fakeDB
+	held, release chan struct{}
+}
+
+func (b *blockingDB) Connect(context.Context) (driver.Conn, error) { return blockingConn{b}, nil }
+
+type blockingConn struct{ b *blockingDB }
+
+func (c blockingConn) Prepare(string) (driver.Stmt, error) {
+	return blockingStmt{fakeStmt{c.b.fakeDB}, c.b}, nil
+}
+func (c blockingConn) Close() error              { return nil }
+func (c blockingConn) Begin() (driver.Tx, error) { return fakeTx{}, nil }
+
+type blockingStmt struct {
+	fakeStmt
+	b *blockingDB
+}
+
+func (s blockingStmt) Exec(args []driver.Value) (driver.Result, error) {
+	s.b.held <- struct{}{}
+	<-s.b.release
+	return s.fakeStmt.Exec(args)
+}
