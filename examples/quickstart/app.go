@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/seed-e797c9ce/oauth/examples/internal/site"
+	"github.com/seed-e797c9ce/oauth/resource"
 )
 
 //go:embed pages/*.html
@@ -20,11 +21,11 @@ const (
 
 // users of the app. A real app has them in its database already.
 var demoUsers = []site.User{
-	{Subject: "u-1", Username: "ada", Password: "ada-demo", Name: "Ada", Active: true},
-	{Subject: "u-2", Username: "ben", Password: "ben-demo", Name: "Ben", Active: true},
+	{Subject: "u-1", Username: "ada", Password: "lovelace", Name: "Ada", Active: true},
+	{Subject: "u-2", Username: "ben", Password: "wheeler", Name: "Ben", Active: true},
 }
 
-const demoHint = "Two people live here: ada with the password ada-demo, and ben with ben-demo."
+const demoHint = "Two people live here: ada, with the password lovelace, and ben, with the password wheeler."
 
 // notebook is what the app is about: each user has notes.
 type notebook struct {
@@ -74,12 +75,16 @@ func (n *notebook) routes(mux *http.ServeMux, app *site.Site, clientURL string) 
 
 // api is what programs get with a token: the notes of the user it stands for.
 func (n *notebook) api(w http.ResponseWriter, r *http.Request) {
-	subject, _ := r.Context().Value(subjectKey{}).(string)
+	token, ok := resource.FromContext(r.Context())
+	if !ok || token.Machine() {
+		http.Error(w, "notes belong to people", http.StatusForbidden)
+		return
+	}
 	switch r.Method {
 	case http.MethodGet:
 	case http.MethodPost:
 		var in struct{ Note string }
-		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 2*maxNote)).Decode(&in); err != nil || !n.add(subject, in.Note) {
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 2*maxNote)).Decode(&in); err != nil || !n.add(token.Subject, in.Note) {
 			http.Error(w, "the note is empty or too long, or there are too many", http.StatusBadRequest)
 			return
 		}
@@ -90,5 +95,5 @@ func (n *notebook) api(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	json.NewEncoder(w).Encode(map[string]any{"notes": n.of(subject)}) // an error means that the client has gone
+	json.NewEncoder(w).Encode(map[string]any{"notes": n.of(token.Subject)}) // an error means that the client has gone
 }

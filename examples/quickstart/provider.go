@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed-e797c9ce/oauth"
 	"github.com/seed-e797c9ce/oauth/examples/internal/site"
+	"github.com/seed-e797c9ce/oauth/resource"
 	"github.com/seed-e797c9ce/oauth/store"
 )
 
@@ -27,7 +28,17 @@ func addProvider(mux *http.ServeMux, issuer string, app *site.Site, notes http.H
 	for path, h := range p.Routes() {
 		mux.Handle(path, h)
 	}
-	mux.Handle("/api/notes", protect(p, notes))
+	api, err := resource.New(resource.Config{
+		Resource: issuer + "/api",
+		Issuers:  []string{issuer},
+		Verifier: p.Verifier(),
+		Scopes:   []string{"notes"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	mux.Handle(api.MetadataRoute())
+	mux.Handle("/api/notes", api.Require("notes")(notes))
 	return p, nil
 }
 
