@@ -92,6 +92,9 @@ func (p *Provider) requestScopes(c *Client, requested, resources []string) ([]st
 	if len(granted) == 0 && len(requested) > 0 {
 		return nil, errorf(ErrInvalidScope, "none of the requested scopes can be granted to this client")
 	}
+	if len(granted) < len(requested) {
+		p.log.Info("oauth: scopes were narrowed", "client_id", c.ID, "requested", requested, "granted", granted)
+	}
 	return granted, nil
 }
 
