@@ -48,8 +48,8 @@ type ClientRequest struct {
 }
 
 // Registry is where extensions plug in. Registering what is there already is an
-// error that New returns. After New has returned, only Provider, Config, Sign
-// and Emit may be called.
+// error that New returns. After New has returned, only Provider, Config, Sign,
+// CheckRedirectURI and Emit may be called.
 type Registry struct {
 	p    *Provider
 	errs []error
@@ -217,6 +217,16 @@ func (r *Registry) Sign(ctx context.Context, typ string, claims map[string]any) 
 		return "", err
 	}
 	return keys.signer.Sign(ctx, typ, body)
+}
+
+// CheckRedirectURI judges an address as [Provider.RegisterClient] does for a
+// client of this application_type, for sources of clients that keep the good
+// ones of a list. ErrInvalidRedirectURI.
+func (r *Registry) CheckRedirectURI(uri, applicationType string) error {
+	if e := checkRedirectURI(uri, applicationType, r.p.cfg.Policy.PrivateUseSchemes); e != nil {
+		return e
+	}
+	return nil
 }
 
 // Emit reports an event of the extension's own to Config.OnEvent.
