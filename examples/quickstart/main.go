@@ -5,7 +5,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -15,8 +14,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
+	"github.com/seed-e797c9ce/oauth/examples/internal/serve"
 	"github.com/seed-e797c9ce/oauth/examples/internal/site"
 )
 
@@ -48,7 +47,7 @@ func run(ctx context.Context, addr, clientAddr string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	app, err := site.New("Notes", demoHint, pages, demoUsers)
+	app, err := site.New(site.Options{Title: "Notes", Hint: demoHint, Pages: pages, Users: demoUsers})
 	if err != nil {
 		return err
 	}
@@ -68,7 +67,7 @@ func run(ctx context.Context, addr, clientAddr string, out io.Writer) error {
 	reader := newClientApp(appURL, client.ID, clientURL+"/callback", pages)
 
 	fmt.Fprintf(out, "open %s in a browser (the app itself is at %s)\n", clientURL, appURL)
-	return serve(ctx, map[net.Listener]http.Handler{appListener: mux, clientListener: reader.handler()})
+	return serve.All(ctx, map[net.Listener]http.Handler{appListener: mux, clientListener: reader.handler()})
 }
 
 // listen returns the URL as well: with the name that was asked for, and the port
@@ -84,30 +83,4 @@ func listen(addr string) (net.Listener, string, error) {
 	}
 	_, port, err := net.SplitHostPort(l.Addr().String())
 	return l, "http://" + net.JoinHostPort(host, port), err
-}
-
-// serve runs a server for each listener until ctx ends or one fails, and ends all.
-func serve(ctx context.Context, handlers map[net.Listener]http.Handler) error {
-	failed := make(chan error, len(handlers))
-	var servers []*http.Server
-	for l, h := range handlers {
-		s := &http.Server{
-			Handler: h, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second,
-			IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
-		}
-		servers = append(servers, s)
-		go func() { failed <- s.Serve(l) }()
-	}
-	var errs []error
-	select {
-	case <-ctx.Done():
-	case err := <-failed:
-		errs = append(errs, err)
-	}
-	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	for _, s := range servers {
-		errs = append(errs, s.Shutdown(stopping))
-	}
-	return errors.Join(errs...)
 }

@@ -31,6 +31,9 @@ type sessions struct {
 	mu    sync.Mutex
 	byID  map[string]session
 	order []string // may name sessions that have been ended
+
+	secure bool   // cookies are for TLS only
+	auto   string // the subject that is signed in where nobody is
 }
 
 func digest(cookie string) string {
@@ -58,13 +61,13 @@ func (s *sessions) begin(w http.ResponseWriter, r *http.Request, subject string)
 	}
 	s.byID[in.id] = in
 	s.order = append(s.order, in.id)
-	http.SetCookie(w, sessionCookie(r, cookie, int(sessionLifetime.Seconds())))
+	http.SetCookie(w, s.cookie(cookie, int(sessionLifetime.Seconds())))
 }
 
 // end signs the browser out.
 func (s *sessions) end(w http.ResponseWriter, r *http.Request) {
 	s.forget(r)
-	http.SetCookie(w, sessionCookie(r, "", -1))
+	http.SetCookie(w, s.cookie("", -1))
 }
 
 func (s *sessions) forget(r *http.Request) {
@@ -76,20 +79,20 @@ func (s *sessions) forget(r *http.Request) {
 }
 
 func (s *sessions) find(r *http.Request) (session, bool) {
-	c, err := r.Cookie(cookieName)
-	if err != nil {
-		return session{}, false
+	if c, err := r.Cookie(cookieName); err == nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if in, ok := s.byID[digest(c.Value)]; ok && time.Since(in.since) < sessionLifetime {
+			return in, true
+		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	in, ok := s.byID[digest(c.Value)]
-	return in, ok && time.Since(in.since) < sessionLifetime
+	return session{subject: s.auto, since: time.Now(), id: "auto"}, s.auto != ""
 }
 
-func sessionCookie(r *http.Request, value string, maxAge int) *http.Cookie {
+func (s *sessions) cookie(value string, maxAge int) *http.Cookie {
 	return &http.Cookie{
 		Name: cookieName, Value: value, Path: "/", MaxAge: maxAge,
-		HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteLaxMode,
+		HttpOnly: true, Secure: s.secure, SameSite: http.SameSiteLaxMode,
 	}
 }
 

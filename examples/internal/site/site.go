@@ -22,15 +22,25 @@ type Site struct {
 	sameSite *http.CrossOriginProtection
 }
 
-// New returns a site with these users. The hint stands on its sign-in page.
-func New(title, hint string, pages *Pages, list []User) (*Site, error) {
-	u, err := newUsers(list)
+// Options are what sites differ in.
+type Options struct {
+	Title     string
+	Hint      string // stands on the sign-in page
+	Pages     *Pages
+	Users     []User
+	Secure    bool   // the public URL is https: cookies are for TLS only
+	AutoLogin string // the subject that is signed in without being asked; for tests
+}
+
+// New returns a site.
+func New(o Options) (*Site, error) {
+	u, err := newUsers(o.Users)
 	if err != nil {
 		return nil, err
 	}
 	return &Site{
-		Pages: pages, title: title, hint: hint, users: u,
-		sessions: sessions{byID: map[string]session{}},
+		Pages: o.Pages, title: o.Title, hint: o.Hint, users: u,
+		sessions: sessions{byID: map[string]session{}, secure: o.Secure, auto: o.AutoLogin},
 		sameSite: http.NewCrossOriginProtection(),
 	}, nil
 }
@@ -68,9 +78,12 @@ type signInPage struct {
 }
 
 func (s *Site) showSignIn(w http.ResponseWriter, r *http.Request) {
-	s.Pages.Show(w, http.StatusOK, "login", signInPage{
-		Title: s.title, Hint: s.hint, ReturnTo: LocalPath(r.URL.Query().Get("return_to")),
-	})
+	returnTo := LocalPath(r.URL.Query().Get("return_to"))
+	if s.sessions.auto != "" {
+		http.Redirect(w, r, returnTo, http.StatusSeeOther)
+		return
+	}
+	s.Pages.Show(w, http.StatusOK, "login", signInPage{Title: s.title, Hint: s.hint, ReturnTo: returnTo})
 }
 
 func (s *Site) signIn(w http.ResponseWriter, r *http.Request) {
