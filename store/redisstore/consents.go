@@ -23,7 +23,7 @@ func decodeConsent(subject, client string, v []any) (store.Consent, error) {
 		name, value := f.text(v[i]), v[i+1]
 		switch {
 		case name == "h":
-			c.ClientHash = bytesHash(f.bytes(value))
+			c.ClientHash = f.hash(f.bytes(value))
 		case name == "g":
 			c.GrantedAt = f.time(value)
 		case name == "u":

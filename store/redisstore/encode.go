@@ -104,7 +104,7 @@ func (m *micros) UnmarshalJSON(data []byte) error {
 	return f.err
 }
 
-// hashText and textHash keep a digest as bytes; none is no bytes.
+// hashBytes is a digest as it is kept: none is no bytes.
 func hashBytes(h store.Hash) []byte {
 	if h.IsZero() {
 		return nil
@@ -112,7 +112,10 @@ func hashBytes(h store.Hash) []byte {
 	return h[:]
 }
 
-func bytesHash(b []byte) (h store.Hash) {
+func (f *fields) hash(b []byte) (h store.Hash) {
+	if len(b) != 0 && len(b) != len(h) && f.err == nil {
+		f.err = errRecord
+	}
 	copy(h[:], b)
 	return h
 }

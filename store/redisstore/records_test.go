@@ -144,10 +144,12 @@ func TestRecordThatCannotBeReadIsAnOutage(t *testing.T) {
 	require.NoError(t, client.HDel(ctx, pre+"{0}:token:field", "r").Err())
 	require.NoError(t, s.CreateToken(ctx, token("document", "c", "s")))
 	require.NoError(t, client.HSet(ctx, pre+"{0}:token:document", "d", "{").Err())
+	require.NoError(t, s.CreateToken(ctx, token("hash", "c", "s")))
+	require.NoError(t, client.HSet(ctx, pre+"{0}:token:hash", "d", `{"secret":"AAAA"}`).Err())
 	require.NoError(t, s.CreateToken(ctx, token("time", "c", "s")))
 	require.NoError(t, client.HSet(ctx, pre+"{0}:token:time", "p", "x").Err())
 	require.NoError(t, client.Set(ctx, pre+"{0}:token:type", "x", 0).Err())
-	for _, id := range []string{"field", "document", "time", "type"} {
+	for _, id := range []string{"field", "document", "hash", "time", "type"} {
 		_, err := s.Token(ctx, id)
 		require.Error(t, err, id)
 		assert.False(t, isAnswer(err), "%s: %v", id, err)

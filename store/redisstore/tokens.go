@@ -46,7 +46,7 @@ func decodeToken(id string, v []any) (store.Token, error) {
 	t := store.Token{
 		ID: id, ClientID: f.text(v[4]), Subject: f.text(v[5]),
 		State: d.State, Scopes: d.Scopes, Resources: d.Resources,
-		FamilyHash: bytesHash(d.FamilyHash), SecretHash: bytesHash(d.SecretHash), PreviousHash: bytesHash(d.PreviousHash),
+		FamilyHash: f.hash(d.FamilyHash), SecretHash: f.hash(d.SecretHash), PreviousHash: f.hash(d.PreviousHash),
 		Successor: d.Successor, RotatedAt: d.RotatedAt.Time,
 		CreatedAt: d.CreatedAt.Time, LastUsedAt: d.LastUsedAt.Time, ExpiresAt: d.ExpiresAt.Time,
 		RevokedAt: f.time(v[3]), PurgeAt: f.sortable(v[2]),
