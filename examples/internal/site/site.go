@@ -29,12 +29,13 @@ type Options struct {
 	Pages     *Pages
 	Users     []User
 	Secure    bool   // the public URL is https: cookies are for TLS only
+	HashCost  int    // bcrypt's, of password hashes; zero: its default
 	AutoLogin string // the subject that is signed in without being asked; for tests
 }
 
 // New returns a site.
 func New(o Options) (*Site, error) {
-	u, err := newUsers(o.Users)
+	u, err := newUsers(o.Users, o.HashCost)
 	if err != nil {
 		return nil, err
 	}

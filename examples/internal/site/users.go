@@ -26,14 +26,17 @@ type users struct {
 	nobody    []byte            // what the password of an unknown user is compared with
 }
 
-func newUsers(list []User) (*users, error) {
+func newUsers(list []User, cost int) (*users, error) {
 	u := &users{bySubject: map[string]User{}, byName: map[string]User{}, hashes: map[string][]byte{}}
+	if cost == 0 {
+		cost = bcrypt.DefaultCost
+	}
 	var err error
-	if u.nobody, err = bcrypt.GenerateFromPassword([]byte("nobody"), bcrypt.DefaultCost); err != nil {
+	if u.nobody, err = bcrypt.GenerateFromPassword([]byte("nobody"), cost); err != nil {
 		return nil, err
 	}
 	for _, x := range list {
-		hash, err := bcrypt.GenerateFromPassword([]byte(x.Password), bcrypt.DefaultCost)
+		hash, err := bcrypt.GenerateFromPassword([]byte(x.Password), cost)
 		if err != nil {
 			return nil, fmt.Errorf("the password of user %q: %w", x.Username, err)
 		}
