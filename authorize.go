@@ -268,9 +268,9 @@ func (p *Provider) needsConsent(ctx context.Context, req *AuthorizationRequest) 
 			}
 		}
 	}
-	// A program on the user's own machine cannot be told from another one there
-	// (RFC 8252 §8.6): a stranger's is asked for every time.
-	if asked || req.RedirectURI.Loopback() && req.Client.Trust != store.TrustRegistered {
+	// A stranger's program that cannot be told from another one is asked for every
+	// time.
+	if asked || !req.RedirectURI.provesClient() && req.Client.Trust != store.TrustRegistered {
 		return true, false, nil
 	}
 	covered, err = p.consentCovers(ctx, req.Client, req.Session.Subject, req.Scopes, req.Resources)

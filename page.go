@@ -106,8 +106,8 @@ func (p *Provider) consentPage(w http.ResponseWriter, r *http.Request, req *Auth
 		ClientURI: c.URI, PolicyURI: c.PolicyURI, TOSURI: c.TOSURI,
 		Action: p.paths.consent, Interaction: req.Interaction, Nonce: randomText(16),
 	}
-	if u, err := url.Parse(c.ID); c.Trust == store.TrustDocument && err == nil {
-		page.Document = u.Host
+	if after, ok := strings.CutPrefix(c.ID, "https:"); ok && c.Trust == store.TrustDocument {
+		page.Document = authority(after)
 	}
 	p.render(w, r, http.StatusOK, "consent", page.Nonce, "", page)
 }

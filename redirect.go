@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -14,15 +15,24 @@ type RedirectURI struct{ uri string }
 // String returns the address as the client sent it.
 func (u RedirectURI) String() string { return u.uri }
 
-// Host returns what a person should be shown of the address: its host and port,
-// or the scheme of a private-use address.
+// Host returns what a person should be shown of the address: its host and port
+// as they are written, or the scheme of a private-use address, whose host, if it
+// has one, says nothing about where the answer goes.
 func (u RedirectURI) Host() string {
-	parsed, err := url.Parse(u.uri)
-	if err != nil || parsed.Host == "" {
-		scheme, _, _ := strings.Cut(u.uri, ":")
+	scheme, rest, _ := strings.Cut(u.uri, ":")
+	if scheme != "https" && scheme != "http" {
 		return scheme + ":"
 	}
-	return parsed.Host
+	return authority(rest)
+}
+
+// authority cuts //host:port from what follows the scheme.
+func authority(rest string) string {
+	rest = strings.TrimPrefix(rest, "//")
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		rest = rest[:end]
+	}
+	return rest
 }
 
 // Loopback reports whether the address is on the user's own machine: a program
@@ -32,15 +42,20 @@ func (u RedirectURI) Loopback() bool {
 	return ok
 }
 
-// Origin returns scheme://host:port, or scheme: where there is no host, as a
-// Content-Security-Policy source.
+// provesClient reports whether only the client itself can be at the address. A
+// program on the user's own machine can be any program: it chooses its port, and
+// its private-use scheme (RFC 8252 §8.6).
+func (u RedirectURI) provesClient() bool { return strings.HasPrefix(u.uri, "https://") }
+
+// origin returns scheme://host:port, or the scheme of a private-use address, as
+// a Content-Security-Policy source.
 func (u RedirectURI) origin() string {
-	parsed, err := url.Parse(u.uri)
-	if err != nil || parsed.Host == "" {
-		scheme, _, _ := strings.Cut(u.uri, ":")
-		return scheme + ":"
+	host := u.Host()
+	if strings.HasSuffix(host, ":") {
+		return host
 	}
-	return parsed.Scheme + "://" + parsed.Host
+	scheme, _, _ := strings.Cut(u.uri, ":")
+	return scheme + "://" + host
 }
 
 const maxRedirectURI = 2048
@@ -139,8 +154,8 @@ func checkRedirectURI(uri, applicationType string, privateUse []string) *Error {
 	}
 	switch scheme, _, _ := strings.Cut(uri, ":"); {
 	case scheme == "https":
-		if u.Hostname() == "" || !strings.HasPrefix(uri, "https://") {
-			return refuse("must name a host")
+		if after, ok := strings.CutPrefix(uri, "https://"); !ok || !plainAuthority(authority(after)) {
+			return refuse("must name a host, in ASCII and without escapes")
 		}
 	case scheme == "http":
 		if _, _, ok := cutLoopback(uri); !ok {
@@ -158,6 +173,29 @@ func checkRedirectURI(uri, applicationType string, privateUse []string) *Error {
 		return refuse("with a private-use scheme is for clients whose application_type is native")
 	}
 	return nil
+}
+
+// plainAuthority reports whether a host, with or without port, is written in the
+// characters of names and addresses alone. Browsers decode others: a page that
+// shows them would show another site's name, in other letters.
+func plainAuthority(s string) bool {
+	host, port := s, "1"
+	if i := strings.LastIndexByte(s, ':'); i > strings.LastIndexByte(s, ']') {
+		host, port = s[:i], s[i+1:]
+	}
+	if rest, ok := cutPort(port); !ok || rest != "" {
+		return false
+	}
+	if inner, ok := strings.CutPrefix(host, "["); ok {
+		ip, err := netip.ParseAddr(strings.TrimSuffix(inner, "]"))
+		return err == nil && ip.Is6() && ip.Zone() == "" && strings.HasSuffix(inner, "]")
+	}
+	for i := 0; i < len(host); i++ {
+		if c := host[i]; !isAlphanumeric(c) && c != '-' && c != '.' && c != '_' {
+			return false
+		}
+	}
+	return host != ""
 }
 
 const (
