@@ -1,0 +1,235 @@
+package oauth_test
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-e797c9ce/oauth"
+	"github.com/seed-e797c9ce/oauth/store"
+)
+
+const day = 24 * time.Hour
+
+func managedSigner(t testing.TB) crypto.Signer {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	return key
+}
+
+func managed(c *oauth.Config) { c.Keys = nil }
+
+func kid(t testing.TB, token string) string {
+	t.Helper()
+	h, _ := claimsOf(t, token)
+	return h["kid"].(string)
+}
+
+func (f *fixture) jwks() string { return f.do(httptest.NewRequest("GET", "/oauth/jwks", nil)).body }
+
+func TestManagedKeysRotate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, managed)
+		f.change("cc", func(c *oauth.Client) { c.AccessTokenLifetime = day })
+		token := func() string { return f.ok(f.post("/oauth/token", "cc", ccForm)).AccessToken }
+		first := token()
+		time.Sleep(88 * day)
+		assert.Equal(t, kid(t, first), kid(t, token()))
+		assert.Equal(t, 1, strings.Count(f.jwks(), `"kid"`))
+		time.Sleep(day + 2*time.Minute)
+		assert.Equal(t, kid(t, first), kid(t, token()))
+		assert.Equal(t, 2, strings.Count(f.jwks(), `"kid"`), "the next key is published a day before it signs")
+		time.Sleep(day - 4*time.Minute)
+		last := token()
+		assert.Equal(t, kid(t, first), kid(t, last))
+		time.Sleep(4 * time.Minute)
+		next := token()
+		assert.NotEqual(t, kid(t, first), kid(t, next))
+		assert.Contains(t, f.jwks(), kid(t, next))
+		time.Sleep(day - 5*time.Minute)
+		assert.True(t, f.active(last), "what the old key signed verifies until it expires")
+		assert.Contains(t, f.jwks(), kid(t, last))
+		time.Sleep(20 * time.Minute)
+		f.jwks()
+		assert.False(t, f.active(last))
+		assert.NotContains(t, f.jwks(), kid(t, last), "then the key goes")
+		assert.Equal(t, kid(t, next), kid(t, token()))
+	})
+}
+
+func TestTwoInstancesAgreeOnKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one := newFixture(t, managed)
+		cfg := one.config()
+		cfg.Keys = nil
+		p, err := oauth.New(cfg)
+		require.NoError(t, err)
+		two := &fixture{t: t, p: p, store: one.store, secrets: one.secrets, log: one.log, gone: one.gone}
+		for range 20 {
+			a := one.ok(one.post("/oauth/token", "cc", ccForm)).AccessToken
+			b := two.ok(two.post("/oauth/token", "cc", ccForm)).AccessToken
+			assert.True(t, one.active(b) && two.active(a))
+			assert.Equal(t, kid(t, a), kid(t, b))
+			assert.Equal(t, one.jwks(), two.jwks())
+			time.Sleep(11 * day)
+		}
+		// A page that one instance showed is answered by the other.
+		b := alice()
+		form := consentForm(t, one.authorize(b, authorization("app")))
+		_, q := two.visit(b, "POST", "/oauth/consent", form).location(t)
+		got := two.ok(two.exchange("app", q.Get("code")))
+		one.ok(one.refresh("app", got.RefreshToken))
+	})
+}
+
+func TestSecretOfManagedKeys(t *testing.T) {
+	f := newFixture(t, managed)
+	old := f.ok(f.post("/oauth/token", "cc", ccForm)).AccessToken
+	cfg := f.config()
+	cfg.Keys, cfg.Secret = nil, []byte(strings.Repeat("x", 32))
+	_, err := oauth.New(cfg)
+	require.ErrorContains(t, err, "Config.Keys")
+	assert.ErrorContains(t, err, "another secret")
+	cfg.RetiredSecrets = [][]byte{f.config().Secret}
+	p, err := oauth.New(cfg)
+	require.NoError(t, err)
+	i, err := p.Introspect(t.Context(), nil, old)
+	require.NoError(t, err)
+	assert.True(t, i.Active, "a retired secret opens what it sealed")
+
+	record, err := f.store.Code(t.Context(), "keys", "signing")
+	require.NoError(t, err)
+	assert.NotContains(t, string(record.Data), "pkcs8", "sealed")
+
+	cfg = f.config()
+	cfg.Keys, cfg.Secret = nil, nil
+	p, err = oauth.New(cfg)
+	require.NoError(t, err)
+	assert.Contains(t, f.log.String(), "Config.Secret is not set")
+	i, err = p.Introspect(t.Context(), nil, old)
+	require.NoError(t, err)
+	assert.False(t, i.Active, "without a secret the keys are this process's own")
+}
+
+func TestManagedKeysOfEveryAlgorithm(t *testing.T) {
+	for _, alg := range []string{"ES256", "ES384", "EdDSA", "RS256", "PS256"} {
+		f := newFixture(t, managed, func(c *oauth.Config) { c.Policy.SigningAlg = alg })
+		token := f.ok(f.post("/oauth/token", "cc", ccForm)).AccessToken
+		h, _ := claimsOf(t, token)
+		assert.Equal(t, alg, h["alg"])
+		assert.True(t, f.active(token))
+	}
+}
+
+type source func() ([]oauth.Key, error)
+
+func (s source) Keys(context.Context) ([]oauth.Key, error) { return s() }
+
+func TestKeySourceIsAskedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := managedSigner(t), managedSigner(t)
+		keys := []oauth.Key{{ID: "a", Signer: a}}
+		var fails error
+		var asked atomic.Int32
+		f := newFixture(t, func(c *oauth.Config) {
+			c.Keys = source(func() ([]oauth.Key, error) { asked.Add(1); return keys, fails })
+		})
+		token := func() string { return f.ok(f.post("/oauth/token", "cc", ccForm)).AccessToken }
+		first := token()
+		for range 10 {
+			token()
+		}
+		assert.Equal(t, int32(1), asked.Load())
+		keys = []oauth.Key{{ID: "b", Signer: b}, {ID: "a", Public: a.Public()}}
+		time.Sleep(time.Minute)
+		assert.Equal(t, "b", kid(t, token()))
+		assert.True(t, f.active(first))
+		fails = errors.New("the KMS is down")
+		time.Sleep(time.Minute)
+		assert.Equal(t, "b", kid(t, token()), "an outage leaves the last answer in force")
+		assert.NotEmpty(t, f.kinds(oauth.EventOutage))
+		keys, fails = []oauth.Key{{ID: "b", Signer: b}}, nil
+		time.Sleep(time.Minute)
+		assert.False(t, f.active(first), "a key that was withdrawn")
+		n := asked.Load()
+		for range 100 {
+			f.active(first)
+		}
+		assert.Equal(t, n, asked.Load(), "a flood of unknown keys asks no more than every ten seconds")
+		keys = nil
+		time.Sleep(time.Minute)
+		assert.Equal(t, "b", kid(t, token()), "no key at all is an outage too")
+	})
+}
+
+type brokenSigner struct{ crypto.Signer }
+
+func (brokenSigner) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
+	return nil, errors.New("the HSM is down")
+}
+
+func TestSignerOutageSpendsNothing(t *testing.T) {
+	signer := managedSigner(t)
+	broken := atomic.Bool{}
+	f := newFixture(t, func(c *oauth.Config) { c.Keys = oauth.StaticKeys{{ID: "k", Signer: &switchSigner{signer, &broken}}} })
+	code := f.code(alice(), authorization("app"))
+	broken.Store(true)
+	f.refused(f.exchange("app", code), 503, "temporarily_unavailable")
+	broken.Store(false)
+	got := f.ok(f.exchange("app", code))
+	broken.Store(true)
+	f.refused(f.refresh("app", got.RefreshToken), 503, "temporarily_unavailable")
+	broken.Store(false)
+	f.ok(f.refresh("app", got.RefreshToken))
+	f.ok(f.refresh("app", got.RefreshToken))
+}
+
+type switchSigner struct {
+	crypto.Signer
+	broken *atomic.Bool
+}
+
+func (s *switchSigner) Sign(r io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	if s.broken.Load() {
+		return brokenSigner{}.Sign(r, digest, opts)
+	}
+	return s.Signer.Sign(r, digest, opts)
+}
+
+func TestKeysThatAreRefused(t *testing.T) {
+	short, err := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
+	require.NoError(t, err)
+	key := managedSigner(t)
+	for name, keys := range map[string]oauth.StaticKeys{
+		"none":           {},
+		"only verifying": {{Public: key.Public()}},
+		"P-224":          {{Signer: short}},
+		"wrong alg":      {{Signer: key, Alg: "RS256"}},
+		"alg none":       {{Signer: key, Alg: "none"}},
+		"short secret":   {{ID: "h", Secret: []byte("short")}},
+		"no ID":          {{Secret: []byte(strings.Repeat("k", 32))}},
+		"empty":          {{}},
+		"same ID":        {{ID: "a", Signer: key}, {ID: "a", Signer: managedSigner(t)}},
+	} {
+		cfg := (&fixture{store: store.NewMemory(), log: &syncBuffer{}}).config()
+		cfg.Keys = keys
+		cfg.Logger = slog.New(slog.DiscardHandler)
+		_, err := oauth.New(cfg)
+		assert.Error(t, err, name)
+	}
+}
