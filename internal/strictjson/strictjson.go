@@ -22,10 +22,10 @@ const MaxDepth = 32
 var ErrInvalid = errors.New("not acceptable JSON")
 
 // Each checks that data is one JSON object and calls f with each of its members
-// in turn: the name, unescaped, and the text of the value. Both are only valid
-// during the call. It is one pass over data; f has therefore seen the members
-// before an error, and what it gathered must be dropped if Each returns one. An
-// error of f ends the pass and is returned as it is.
+// in turn: the name, unescaped, and the text of the value, which shares data's
+// memory. It is one pass over data; f has therefore seen the members before an
+// error, and what it gathered must be dropped if Each returns one. An error of f
+// ends the pass and is returned as it is.
 //
 // Objects and arrays are nested at most maxDepth deep; data itself is the first
 // level.

@@ -1,0 +1,64 @@
+package resource_test
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-e797c9ce/oauth/resource"
+)
+
+const exampleClaims = `{"iss":"https://login.example","sub":"user-1","aud":["https://api.example/mcp"],"client_id":"client-1",` +
+	`"iat":1700000000,"nbf":1700000000,"exp":1700003600,"jti":"token-1","scope":"read write","email":"a@b.example"}`
+
+func TestParseClaims(t *testing.T) {
+	at := time.Unix(1700000000, 0)
+	token, err := resource.ParseClaims([]byte(exampleClaims), issuerURL, at)
+	require.NoError(t, err)
+	assert.Equal(t, &resource.Token{Issuer: issuerURL, Subject: "user-1", ClientID: "client-1", ID: "token-1",
+		Audience: []string{resourceURL}, Scopes: []string{"read", "write"},
+		IssuedAt: at, NotBefore: at, ExpiresAt: at.Add(time.Hour), Claims: json.RawMessage(exampleClaims)}, token)
+
+	for name, now := range map[string]time.Time{"on the second": at.Add(time.Hour), "long after": at.Add(1000 * time.Hour), "long before": at.Add(-61 * time.Second)} {
+		_, err := resource.ParseClaims([]byte(exampleClaims), issuerURL, now)
+		assert.ErrorIs(t, err, resource.ErrInvalidToken, name)
+	}
+	_, err = resource.ParseClaims([]byte(exampleClaims), issuerURL, at.Add(time.Hour-time.Nanosecond))
+	assert.NoError(t, err)
+	_, err = resource.ParseClaims([]byte(exampleClaims), issuerURL, at.Add(-60*time.Second))
+	assert.NoError(t, err)
+}
+
+// FuzzParseClaims: what is accepted has all that a decision needs, and means the
+// same to encoding/json.
+func FuzzParseClaims(f *testing.F) {
+	f.Add([]byte(exampleClaims))
+	f.Add([]byte(`{"iss":"https://login.example","exp":1e300,"aud":[null]}`))
+	f.Add([]byte(`{"iss":"https://login.example","exp":-1,"scope":"a  b"}`))
+	now := time.Unix(1700000000, 0)
+	f.Fuzz(func(t *testing.T, claims []byte) {
+		token, err := resource.ParseClaims(claims, issuerURL, now)
+		if err != nil {
+			require.ErrorIs(t, err, resource.ErrInvalidToken)
+			require.Nil(t, token)
+			return
+		}
+		require.Equal(t, issuerURL, token.Issuer)
+		require.NotEmpty(t, token.Subject)
+		require.NotEmpty(t, token.ClientID)
+		require.NotEmpty(t, token.ID)
+		require.True(t, token.ExpiresAt.After(now))
+		require.False(t, token.NotBefore.After(now.Add(time.Minute)))
+		var same map[string]any
+		require.NoError(t, json.Unmarshal(claims, &same))
+		require.Equal(t, same["sub"], token.Subject)
+		require.InDelta(t, same["exp"], token.ExpiresAt.Unix(), 1)
+		for _, s := range token.Scopes {
+			require.NotContains(t, s, " ")
+			require.NotEmpty(t, s)
+		}
+	})
+}
