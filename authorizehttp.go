@@ -40,7 +40,7 @@ func (p *Provider) authorizeEndpoint(w http.ResponseWriter, r *http.Request) {
 	req.signInAfter = since
 	session, sessionErr := p.session(r)
 	if sessionErr != nil {
-		p.respond(w, r, req, "", p.refused(r.Context(), Event{ClientID: req.Client.ID, Detail: "authorize"}, sessionErr))
+		p.authorizeRefused(w, r, req, p.refused(r.Context(), Event{ClientID: req.Client.ID, Detail: "authorize"}, sessionErr))
 		return
 	}
 	req.Session = session
@@ -64,17 +64,19 @@ func (p *Provider) authorizePost(w http.ResponseWriter, r *http.Request) {
 // authorizeRefused answers a request whose client and redirect URI are proven
 // and that is wrong otherwise. A stranger's error is not redirected before
 // somebody has signed in, and then only by the user's own click: else whoever
-// registers a client owns a redirector on this host (RFC 9700 §4.11.2).
+// registers a client owns a redirector on this host (RFC 9700 §4.11.2). An
+// outage stays here: nobody may be known to have signed in.
 func (p *Provider) authorizeRefused(w http.ResponseWriter, r *http.Request, req *AuthorizationRequest, err error) {
-	if req.Client.Trust == store.TrustRegistered {
+	switch {
+	case req.Client.Trust == store.TrustRegistered:
 		p.respond(w, r, req, "", err)
-		return
-	}
-	if req.Session.Subject == "" {
+	case asError(err).status() >= 500:
+		p.errorPage(w, r, err)
+	case req.Session.Subject == "":
 		p.askLogin(w, r, req)
-		return
+	default:
+		p.interstitial(w, r, req, err)
 	}
-	p.interstitial(w, r, req, err)
 }
 
 func (p *Provider) decide(w http.ResponseWriter, r *http.Request, req *AuthorizationRequest) {
@@ -95,7 +97,7 @@ func (p *Provider) decide(w http.ResponseWriter, r *http.Request, req *Authoriza
 	}
 	needed, covered, err := p.needsConsent(ctx, req)
 	if err != nil {
-		p.respond(w, r, req, "", p.refused(ctx, Event{ClientID: req.Client.ID, Detail: "authorize"}, err))
+		refuse(err)
 		return
 	}
 	if needed && silent {
@@ -112,9 +114,10 @@ func (p *Provider) decide(w http.ResponseWriter, r *http.Request, req *Authoriza
 	}
 	code, err := p.createCode(ctx, req, Approval{Session: req.Session}, false, covered)
 	if err != nil {
-		err = p.refused(ctx, Event{ClientID: req.Client.ID, Subject: req.Session.Subject, Detail: "authorize"}, err)
+		refuse(err)
+		return
 	}
-	p.respond(w, r, req, code, err)
+	p.respond(w, r, req, code, nil)
 }
 
 func (p *Provider) askLogin(w http.ResponseWriter, r *http.Request, req *AuthorizationRequest) {

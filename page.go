@@ -91,7 +91,7 @@ func (p *Provider) consentPage(w http.ResponseWriter, r *http.Request, req *Auth
 	if p.cfg.Users != nil {
 		user, err := p.cfg.Users(r.Context(), req.Session.Subject)
 		if err != nil {
-			p.respond(w, r, req, "", p.refused(r.Context(), Event{ClientID: req.Client.ID}, outage("Users", err)))
+			p.authorizeRefused(w, r, req, p.refused(r.Context(), Event{ClientID: req.Client.ID}, outage("Users", err)))
 			return
 		}
 		if user.Username != "" {
