@@ -15,9 +15,12 @@ import (
 
 const parallel = 32
 
-func rounds(t *testing.T) int {
-	if testing.Short() {
+func rounds() int {
+	switch {
+	case testing.Short():
 		return 50
+	case raceDetector:
+		return 150
 	}
 	return 1000
 }
@@ -42,7 +45,7 @@ func quiet(c *oauth.Config) {
 func TestParallelUseOfOneCode(t *testing.T) {
 	f := newFixture(t, quiet)
 	app := f.client("app")
-	for round := range rounds(t) {
+	for round := range rounds() {
 		req, err := f.p.ParseAuthorization(t.Context(), authorization("app"))
 		require.NoError(t, err)
 		code, err := f.p.CreateAuthorizationCode(t.Context(), req, oauth.Approval{Session: oauth.Session{Subject: "alice"}})
@@ -72,7 +75,7 @@ func TestParallelUseOfOneRefreshToken(t *testing.T) {
 	app := f.client("app")
 	got := f.login("app")
 	current := got.RefreshToken
-	for round := range rounds(t) {
+	for round := range rounds() {
 		var successors [parallel]string
 		together(func(i int) {
 			res, err := f.p.Refresh(t.Context(), app, oauth.RefreshRequest{RefreshToken: current})
@@ -111,7 +114,7 @@ func TestParallelRefreshWithoutRotation(t *testing.T) {
 func TestRevocationWins(t *testing.T) {
 	f := newFixture(t, quiet)
 	app := f.client("app")
-	for range rounds(t) / 5 {
+	for range rounds() / 5 {
 		got := f.login("app")
 		req, err := f.p.ParseAuthorization(t.Context(), authorization("app"))
 		require.NoError(t, err)
