@@ -121,7 +121,7 @@ func (p *Provider) requestResources(c *Client, requested []string) ([]string, *E
 		return nil, errorf(ErrInvalidTarget, "more than %d resources", maxResources)
 	}
 	if len(requested) == 0 {
-		return p.defaultResources(c), nil
+		return p.defaultResources(c)
 	}
 	out := make([]string, 0, len(requested))
 	for _, uri := range requested {
@@ -136,19 +136,22 @@ func (p *Provider) requestResources(c *Client, requested []string) ([]string, *E
 	return out, nil
 }
 
-// defaultResources is the audience of a token that nobody named a resource for.
-// It is empty where the provider has no resources: the issuer is the audience
-// then.
-func (p *Provider) defaultResources(c *Client) []string {
-	if len(c.Resources) > 0 {
-		if uri, ok := p.knownResource(c.Resources[0]); ok {
-			return []string{uri}
+// defaultResources is the audience of a token that nobody named a resource for:
+// the client's first, else the provider's. It is empty where the provider has no
+// resources: the issuer is the audience then.
+func (p *Provider) defaultResources(c *Client) ([]string, *Error) {
+	for _, uri := range c.Resources {
+		if known, ok := p.knownResource(uri); ok {
+			return []string{known}, nil
 		}
 	}
-	if len(p.cfg.Resources) > 0 {
-		return []string{p.cfg.Resources[0].URI}
+	switch {
+	case len(c.Resources) > 0:
+		return nil, errorf(ErrInvalidTarget, "the resources of this client are gone")
+	case len(p.cfg.Resources) > 0:
+		return []string{p.cfg.Resources[0].URI}, nil
 	}
-	return nil
+	return nil, nil
 }
 
 // knownResource finds the configured spelling of a resource. Clients write
