@@ -1,0 +1,152 @@
+package resource_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"time"
+
+	"github.com/seed-e797c9ce/oauth/resource"
+)
+
+// A resource whose tokens come from a server elsewhere: its keys are found by its
+// metadata, when the first token comes.
+func ExampleJWT() {
+	api, err := resource.New(resource.Config{
+		Resource: "https://api.example.com/notes",
+		Issuers:  []string{"https://login.example.com"},
+		Verifier: resource.JWT("https://login.example.com", nil),
+		Scopes:   []string{"notes"},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	for pattern, h := range api.MetadataRoutes() {
+		mux.Handle(pattern, h)
+	}
+	mux.Handle("/notes", api.Require("notes")(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token, _ := resource.FromContext(r.Context())
+		fmt.Fprintln(w, "notes of", token.Subject)
+	})))
+}
+
+// tokens stands for a verifier: JWT, Introspection, or a provider's own.
+func tokens(_ context.Context, token string) (*resource.Token, error) {
+	scopes, ok := map[string][]string{"reader": {"notes:read"}, "owner": {"notes:write"}}[token]
+	if !ok {
+		return nil, resource.ErrInvalidToken
+	}
+	return &resource.Token{Issuer: "https://login.example.com", Subject: "ann", ClientID: "app", Scopes: scopes,
+		Audience: []string{"https://api.example.com/notes"}, ExpiresAt: time.Now().Add(time.Hour)}, nil
+}
+
+func exampleServer() *resource.Server {
+	api, err := resource.New(resource.Config{
+		Resource: "https://api.example.com/notes",
+		Issuers:  []string{"https://login.example.com"},
+		Verifier: resource.VerifierFunc(tokens),
+		Scopes:   []string{"notes:read"},
+		Implies:  map[string][]string{"notes:write": {"notes:read"}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	return api
+}
+
+// show prints the answer to a request with this token.
+func show(h http.Handler, token, body string) {
+	r := httptest.NewRequest(http.MethodPost, "https://api.example.com/notes", strings.NewReader(body))
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	fmt.Println(strings.TrimSpace(fmt.Sprint(w.Code, " ", w.Header().Get("WWW-Authenticate"))))
+}
+
+func ExampleServer_Require() {
+	api := exampleServer()
+	h := api.Require("notes:read")(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token, _ := resource.FromContext(r.Context())
+		fmt.Println("hello", token.Subject)
+	}))
+	show(h, "", "")
+	show(h, "owner", "")
+	// Output:
+	// 401 Bearer scope="notes:read", resource_metadata="https://api.example.com/.well-known/oauth-protected-resource/notes"
+	// hello ann
+	// 200
+}
+
+// An MCP server, say, has one URL for many tools, and what a request needs stands
+// in its body.
+func ExampleServer_RequireFunc() {
+	api := exampleServer()
+	perTool := func(r *http.Request) ([]string, error) {
+		var call struct {
+			Method string `json:"method"`
+			Params struct {
+				Name string `json:"name"`
+			} `json:"params"`
+		}
+		if err := resource.ReadJSON(r, &call); err != nil {
+			return nil, err
+		}
+		if call.Method == "tools/call" && call.Params.Name == "delete_note" {
+			return []string{"notes:write"}, nil
+		}
+		return []string{"notes:read"}, nil
+	}
+	h := api.RequireFunc(perTool)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Println("called")
+	}))
+	show(h, "reader", `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`)
+	show(h, "reader", `{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"delete_note"}}`)
+	show(h, "owner", `{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"delete_note"}}`)
+	// Output:
+	// called
+	// 200
+	// 403 Bearer error="insufficient_scope", error_description="the access token does not have the scopes that this needs", scope="notes:write", resource_metadata="https://api.example.com/.well-known/oauth-protected-resource/notes"
+	// called
+	// 200
+}
+
+// A handler can find out itself what an operation needs.
+func ExampleServer_InsufficientScope() {
+	api := exampleServer()
+	h := api.Require()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token, _ := resource.FromContext(r.Context())
+		if !api.Allows(token, "notes:write") {
+			api.InsufficientScope(w, r, "notes:write")
+			return
+		}
+		fmt.Println("done")
+	}))
+	show(h, "reader", "")
+	show(h, "owner", "")
+	// Output:
+	// 403 Bearer error="insufficient_scope", error_description="the access token does not have the scopes that this needs", scope="notes:write", resource_metadata="https://api.example.com/.well-known/oauth-protected-resource/notes"
+	// done
+	// 200
+}
+
+// Tests of handlers need no token.
+func ExampleNewContext() {
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token, _ := resource.FromContext(r.Context())
+		if token.Machine() {
+			fmt.Println("no user")
+			return
+		}
+		fmt.Println("hello", token.Subject)
+	})
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	ctx := resource.NewContext(r.Context(), &resource.Token{Subject: "ann", ClientID: "app"})
+	h.ServeHTTP(httptest.NewRecorder(), r.WithContext(ctx))
+	// Output: hello ann
+}
