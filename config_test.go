@@ -1,0 +1,96 @@
+package oauth_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-e797c9ce/oauth"
+	"github.com/seed-e797c9ce/oauth/store"
+)
+
+func TestConfigErrorsComeAllAtOnce(t *testing.T) {
+	_, err := oauth.New(oauth.Config{})
+	require.Error(t, err)
+	for _, want := range []string{"Config.Issuer", "Config.Store", "Config.Session", "Config.LoginURL"} {
+		assert.ErrorContains(t, err, want)
+	}
+	assert.Equal(t, 4, strings.Count(err.Error(), "oauth: "))
+}
+
+func TestConfigIsJudged(t *testing.T) {
+	base := func() oauth.Config { return (&fixture{store: store.NewMemory(), log: &syncBuffer{}}).config() }
+	for want, changes := range map[string][]func(c *oauth.Config){
+		"Config.Issuer": {
+			func(c *oauth.Config) { c.Issuer = "http://auth.example" }, func(c *oauth.Config) { c.Issuer = issuer + "/" },
+			func(c *oauth.Config) { c.Issuer = issuer + "?x" }, func(c *oauth.Config) { c.Issuer = issuer + "#" },
+			func(c *oauth.Config) { c.Issuer = "https://u@auth.example" }, func(c *oauth.Config) { c.Issuer = "https://AUTH.example" },
+			func(c *oauth.Config) { c.Issuer = issuer + "/%61" }, func(c *oauth.Config) { c.Issuer = issuer + "/{x}" },
+			func(c *oauth.Config) { c.Issuer = "auth.example" }, func(c *oauth.Config) { c.Issuer = "ftp://auth.example" }, func(c *oauth.Config) { c.Issuer = "https://%zz" },
+		},
+		"Config.LoginURL":       {func(c *oauth.Config) { c.LoginURL = "javascript:alert(1)" }, func(c *oauth.Config) { c.LoginURL = "login" }, func(c *oauth.Config) { c.LoginURL = "https://" }, func(c *oauth.Config) { c.LoginURL = "%zz" }},
+		"Config.Prefix":         {func(c *oauth.Config) { c.Prefix = "oauth" }, func(c *oauth.Config) { c.Prefix = "/{x}" }, func(c *oauth.Config) { c.Prefix = "//x" }},
+		"Config.Scopes":         {func(c *oauth.Config) { c.Scopes["a b"] = "" }, func(c *oauth.Config) { c.Scopes[""] = "" }},
+		"Config.Secret":         {func(c *oauth.Config) { c.Secret = []byte("short") }, func(c *oauth.Config) { c.RetiredSecrets = [][]byte{[]byte("short")} }},
+		"Config.RetiredSecrets": {func(c *oauth.Config) { c.RetiredSecrets, c.Secret = [][]byte{c.Secret}, nil }},
+		"Config.Resources[2]": {
+			func(c *oauth.Config) { c.Resources = append(c.Resources, oauth.Resource{URI: "api"}) },
+			func(c *oauth.Config) { c.Resources = append(c.Resources, oauth.Resource{URI: "https://x.example#f"}) },
+			func(c *oauth.Config) { c.Resources = append(c.Resources, oauth.Resource{URI: "HTTPS://api.example/"}) },
+			func(c *oauth.Config) {
+				c.Resources = append(c.Resources, oauth.Resource{URI: "https://x.example", Scopes: []string{"nope"}})
+			},
+		},
+		"lifetime":           {func(c *oauth.Config) { c.Policy.AccessTokenLifetime = -1 }, func(c *oauth.Config) { c.Policy.RefreshGrace = -2 }, func(c *oauth.Config) { c.Policy.MaxLifetime = -1 }},
+		"CodeLifetime":       {func(c *oauth.Config) { c.Policy.CodeLifetime = 10*time.Minute + 1 }},
+		"Policy.Keep":        {func(c *oauth.Config) { c.Policy.Keep = time.Minute }},
+		"Policy.KeyLifetime": {func(c *oauth.Config) { c.Policy.KeyLifetime = time.Hour }},
+		"Policy.BcryptCost":  {func(c *oauth.Config) { c.Policy.BcryptCost = 3 }, func(c *oauth.Config) { c.Policy.BcryptCost = 17 }},
+		"Policy.SigningAlg":  {func(c *oauth.Config) { c.Policy.SigningAlg = "HS256" }, func(c *oauth.Config) { c.Policy.SigningAlg = "none" }},
+		"PrivateUseSchemes": {
+			func(c *oauth.Config) { c.Policy.PrivateUseSchemes = []string{"javascript"} }, func(c *oauth.Config) { c.Policy.PrivateUseSchemes = []string{"https"} },
+			func(c *oauth.Config) { c.Policy.PrivateUseSchemes = []string{"Cursor"} }, func(c *oauth.Config) { c.Policy.PrivateUseSchemes = []string{""} },
+		},
+		"Extensions[0]": {func(c *oauth.Config) { c.Extensions = []oauth.Extension{nil} }},
+	} {
+		for i, change := range changes {
+			cfg := base()
+			change(&cfg)
+			_, err := oauth.New(cfg)
+			assert.ErrorContains(t, err, want, "%s %d", want, i)
+		}
+	}
+	for _, good := range []string{"http://localhost:8080", "http://127.0.0.1:1", "http://[::1]:1", "https://auth.example/a/b", "https://auth.example:8443"} {
+		cfg := base()
+		cfg.Issuer = good
+		_, err := oauth.New(cfg)
+		assert.NoError(t, err, good)
+	}
+}
+
+func TestConfigIsFrozen(t *testing.T) {
+	var cfg oauth.Config
+	f := newFixture(t, func(c *oauth.Config) { cfg = *c })
+	delete(cfg.Scopes, "read")
+	cfg.Resources[0].URI = "https://evil.example"
+	cfg.Resources[0].Introspectors[0] = "post"
+	clear(cfg.Secret)
+	got := f.login("conf", "scope", "read")
+	_, claims := claimsOf(t, got.AccessToken)
+	assert.Equal(t, []any{"read", apiURI}, []any{claims["scope"], claims["aud"]})
+	assert.Equal(t, `{"active":false}`, f.post("/oauth/introspect", "post", map[string][]string{"token": {got.AccessToken}}).body)
+}
+
+func TestLoopbackIssuerHasAPlainCookie(t *testing.T) {
+	f := newFixture(t, func(c *oauth.Config) { c.Issuer = "http://localhost:8080" })
+	a := f.do(alice().request("GET", "/oauth/authorize?"+authorization("app").Encode(), nil))
+	c := (&http.Response{Header: a.header}).Cookies()
+	require.Len(t, c, 1)
+	assert.Equal(t, "oauth-browser", c[0].Name)
+	assert.False(t, c[0].Secure)
+	assert.True(t, c[0].HttpOnly)
+}
