@@ -1,0 +1,58 @@
+package registration
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// limiter counts registrations in windows of an hour. It holds no more addresses
+// than may register in one, because what is refused leaves no trace.
+type limiter struct {
+	perAddress, perHour int
+
+	mu    sync.Mutex
+	end   time.Time
+	total int
+	from  map[string]int
+}
+
+const window = time.Hour
+
+func newLimiter(perAddress, perHour int) *limiter {
+	return &limiter{perAddress: perAddress, perHour: perHour, from: map[string]int{}}
+}
+
+// allow counts a registration, or says how long to wait for the next window.
+func (l *limiter) allow(address string, at time.Time) (wait time.Duration, ok bool) {
+	address = network(address)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !at.Before(l.end) {
+		l.end, l.total = at.Add(window), 0
+		clear(l.from)
+	}
+	if l.total >= l.perHour || l.from[address] >= l.perAddress {
+		return l.end.Sub(at), false
+	}
+	l.total++
+	l.from[address]++
+	return 0, true
+}
+
+// network is what one subscriber has: an IPv4 address, or 64 bits of IPv6.
+func network(address string) string {
+	ip, err := netip.ParseAddr(address)
+	if err != nil {
+		return address
+	}
+	ip = ip.Unmap().WithZone("")
+	if ip.Is4() {
+		return ip.String()
+	}
+	prefix, err := ip.Prefix(64)
+	if err != nil {
+		return address
+	}
+	return prefix.String()
+}
