@@ -18,6 +18,8 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error, neede
 		s.cfg.OnRefusal(r, err)
 	}
 	switch {
+	case errors.As(err, &outage{}):
+		s.unavailable(w)
 	case errors.Is(err, ErrNoToken):
 		s.challenge(w, "", "", needed)
 		writeError(w, http.StatusUnauthorized, "", "this resource needs an access token")
@@ -38,9 +40,13 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error, neede
 		s.challenge(w, "invalid_request", why, nil)
 		writeError(w, http.StatusBadRequest, "invalid_request", why)
 	default:
-		w.Header().Set("Retry-After", retryAfter)
-		writeError(w, http.StatusServiceUnavailable, "temporarily_unavailable", "access tokens cannot be checked at the moment")
+		s.unavailable(w)
 	}
+}
+
+func (s *Server) unavailable(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", retryAfter)
+	writeError(w, http.StatusServiceUnavailable, "temporarily_unavailable", "access tokens cannot be checked at the moment")
 }
 
 // challenge sets WWW-Authenticate, as one line. What could break it is left out

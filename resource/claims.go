@@ -20,9 +20,8 @@ const claimsDepth = 16
 // ParseClaims reads the claims of a JWT access token (RFC 9068 §2.2) and checks
 // those that need no further knowledge: iss is the issuer given, the token has
 // not expired at now, and it is not from the future (60 seconds of clock
-// difference are allowed for iat and nbf, none for exp). The signature and the
-// audience are for others to check: it is meant for verifiers that have verified
-// the signature, and lets them add nothing but that.
+// difference are allowed for iat and nbf, none for exp). It is for verifiers: they
+// check the signature and that the token's typ is at+jwt, and Server the audience.
 //
 // It is strict: iss, sub, aud, exp, iat, jti and client_id must be there and of
 // their types, names are exact and not repeated, times are plain numbers of
@@ -37,6 +36,8 @@ func ParseClaims(claims []byte, issuer string, now time.Time) (*Token, error) {
 		return nil, invalid("iss is not the expected issuer")
 	case t.Subject == "" || t.ClientID == "" || t.ID == "":
 		return nil, invalid("sub, client_id or jti is missing")
+	case len(t.Audience) == 0:
+		return nil, invalid("aud is missing")
 	case t.IssuedAt.IsZero():
 		return nil, invalid("iat is missing")
 	}

@@ -2,6 +2,7 @@ package resource_test
 
 import (
 	"encoding/json"
+	"maps"
 	"testing"
 	"time"
 
@@ -30,6 +31,26 @@ func TestParseClaims(t *testing.T) {
 	assert.NoError(t, err)
 	_, err = resource.ParseClaims([]byte(exampleClaims), issuerURL, at.Add(-60*time.Second))
 	assert.NoError(t, err)
+}
+
+func TestParseClaimsRefuses(t *testing.T) {
+	var all map[string]any
+	require.NoError(t, json.Unmarshal([]byte(exampleClaims), &all))
+	for _, name := range []string{"iss", "sub", "aud", "client_id", "iat", "exp", "jti"} {
+		t.Run("without "+name, func(t *testing.T) {
+			some := maps.Clone(all)
+			delete(some, name)
+			claims, err := json.Marshal(some)
+			require.NoError(t, err)
+			_, err = resource.ParseClaims(claims, issuerURL, time.Unix(1700000000, 0))
+			assert.ErrorIs(t, err, resource.ErrInvalidToken)
+			some[name] = all[name]
+			claims, err = json.Marshal(some)
+			require.NoError(t, err)
+			_, err = resource.ParseClaims(claims, issuerURL, time.Unix(1700000000, 0))
+			assert.NoError(t, err)
+		})
+	}
 }
 
 // FuzzParseClaims: what is accepted has all that a decision needs, and means the

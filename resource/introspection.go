@@ -99,7 +99,10 @@ func (v *introspection) read(answer []byte, now time.Time) (*Token, error) {
 		t.ExpiresAt = now.Truncate(time.Second).Add(time.Minute)
 	}
 	t.Claims = json.RawMessage(answer)
-	return t, t.checkTimes(now)
+	if err := t.checkTimes(now); err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 // endpoint finds the introspection endpoint once.

@@ -44,21 +44,16 @@ type remoteKeys struct {
 // or they are old.
 func (k *remoteKeys) current(ctx context.Context) (*jose.KeySet, error) {
 	k.mu.Lock()
+	defer k.mu.Unlock()
 	age := time.Since(k.fetched)
 	if k.set == nil || age >= keysFresh {
 		k.fetch()
 	}
-	set, running := k.set, k.running
-	wait := running != nil && (set == nil || age >= keysStale || age >= keysWait && k.failed == nil)
-	k.mu.Unlock()
-
-	if wait {
-		if err := await(ctx, running); err != nil {
+	if k.running != nil && (k.set == nil || age >= keysStale || age >= keysWait && k.failed == nil) {
+		if err := k.await(ctx); err != nil {
 			return nil, err
 		}
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
 	if k.set == nil || time.Since(k.fetched) >= keysStale {
 		return nil, k.outage()
 	}
@@ -70,19 +65,15 @@ func (k *remoteKeys) current(ctx context.Context) (*jose.KeySet, error) {
 // be found out.
 func (k *remoteKeys) newer(ctx context.Context, set *jose.KeySet) (*jose.KeySet, error) {
 	k.mu.Lock()
+	defer k.mu.Unlock()
 	if k.set == set {
 		k.fetch()
 	}
-	running := k.running
-	k.mu.Unlock()
-
-	if running != nil {
-		if err := await(ctx, running); err != nil {
+	if k.running != nil {
+		if err := k.await(ctx); err != nil {
 			return nil, err
 		}
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
 	switch {
 	case k.set != set:
 		return k.set, nil
@@ -100,9 +91,14 @@ func (k *remoteKeys) outage() error {
 	return k.failed
 }
 
-func await(ctx context.Context, done <-chan struct{}) error {
+// await waits for the fetch that is running, or for the end of ctx. k.mu is held,
+// and released in between.
+func (k *remoteKeys) await(ctx context.Context) error {
+	running := k.running
+	k.mu.Unlock()
+	defer k.mu.Lock()
 	select {
-	case <-done:
+	case <-running:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

@@ -84,8 +84,11 @@ func closure(implies map[string][]string) map[string][]string {
 }
 
 // Allows reports whether the token has all of the scopes, each itself or by one
-// that implies it. Without scopes it is true.
+// that implies it. Without scopes it is true, and without a token false.
 func (s *Server) Allows(t *Token, scopes ...string) bool {
+	if t == nil {
+		return false
+	}
 	for _, scope := range scopes {
 		if !t.HasScope(scope) && !slices.ContainsFunc(s.implied[scope], t.HasScope) {
 			return false
@@ -103,6 +106,9 @@ func (s *Server) VerifyToken(ctx context.Context, token string) (*Token, error) 
 		return nil, invalid("of no length that is accepted")
 	}
 	t, err := s.cfg.Verifier.VerifyToken(ctx, token)
+	if err != nil && !errors.Is(err, ErrInvalidToken) {
+		return nil, outage{err}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -116,5 +122,14 @@ func (s *Server) VerifyToken(ctx context.Context, token string) (*Token, error) 
 	case len(t.Confirmation) > 0:
 		return nil, invalid("bound to a key, and sent as a bearer token")
 	}
-	return t, t.checkTimes(time.Now())
+	if err := t.checkTimes(time.Now()); err != nil {
+		return nil, err
+	}
+	return t, nil
 }
+
+// outage is an error of a verifier that is not about the token, whatever else it
+// wraps.
+type outage struct{ error }
+
+func (o outage) Unwrap() error { return o.error }

@@ -107,6 +107,8 @@ func TestHierarchy(t *testing.T) {
 		})
 	}
 	assert.True(t, a.server.Allows(&resource.Token{}))
+	assert.False(t, a.server.Allows(nil))
+	assert.False(t, a.server.Allows(nil, "read"))
 }
 
 // The server's own checks hold whatever a verifier says.
@@ -129,6 +131,9 @@ func TestVerifiersAreNotTrustedBlindly(t *testing.T) {
 				return tok, err
 			}), nil)
 			a.refuses("x")
+			got, err := a.server.VerifyToken(t.Context(), "x")
+			assert.ErrorIs(t, err, resource.ErrInvalidToken)
+			assert.Nil(t, got)
 		})
 	}
 	t.Run("neither token nor error", func(t *testing.T) {
@@ -137,7 +142,8 @@ func TestVerifiersAreNotTrustedBlindly(t *testing.T) {
 }
 
 func TestOutagesAreNotTheTokensFault(t *testing.T) {
-	for _, err := range []error{errDown, context.Canceled, context.DeadlineExceeded, io.ErrUnexpectedEOF} {
+	for _, err := range []error{errDown, context.Canceled, context.DeadlineExceeded, io.ErrUnexpectedEOF,
+		resource.ErrNoToken, resource.ErrInvalidRequest, resource.ErrInsufficientScope} {
 		a := newAPI(t, resource.VerifierFunc(func(context.Context, string) (*resource.Token, error) { return nil, err }), nil)
 		a.cannotTell("x")
 		assert.ErrorIs(t, a.refused[0], err)
