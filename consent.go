@@ -50,10 +50,14 @@ func (p *Provider) consentCovers(ctx context.Context, c *Client, subject string,
 
 func (p *Provider) grantConsent(ctx context.Context, c *Client, subject string, scopes, resources []string) error {
 	at := now()
-	err := p.cfg.Store.GrantConsent(ctx, store.Consent{
+	consent := store.Consent{
 		Subject: subject, ClientID: c.ID, Scopes: scopes, Resources: resources,
 		ClientHash: consentHash(c), GrantedAt: at, UpdatedAt: at,
-	})
+	}
+	if err := p.forgetMixed(ctx, &consent); err != nil {
+		return err
+	}
+	err := p.cfg.Store.GrantConsent(ctx, consent)
 	if errors.Is(err, store.ErrInvalid) {
 		return errorf(ErrInvalidRequest, "the consent cannot be stored").because("%w", err)
 	}
@@ -62,6 +66,42 @@ func (p *Provider) grantConsent(ctx context.Context, c *Client, subject string, 
 	}
 	p.emit(ctx, Event{Kind: EventConsentGranted, ClientID: c.ID, Subject: subject, Scopes: scopes})
 	return nil
+}
+
+// forgetMixed deletes the stored consent if the new one cannot be added to it:
+// the sum of reading here and writing there would be writing here, which the
+// user was never asked for. The user is then asked again for the old one.
+func (p *Provider) forgetMixed(ctx context.Context, consent *store.Consent) error {
+	old, err := p.cfg.Store.Consent(ctx, consent.Subject, consent.ClientID)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil
+	case err != nil:
+		return outage("consent", err)
+	case !p.reaches(&old, consent) && !p.reaches(consent, &old):
+		return nil
+	}
+	_, err = p.cfg.Store.RevokeConsents(ctx, store.ConsentQuery{Subject: consent.Subject, ClientID: consent.ClientID})
+	if err != nil {
+		return outage("consent", err)
+	}
+	return nil
+}
+
+// reaches reports whether a scope that only a has means something at a resource
+// that only b has.
+func (p *Provider) reaches(a, b *store.Consent) bool {
+	for _, scope := range a.Scopes {
+		if _, ok := p.cfg.Scopes[scope]; !ok || slices.Contains(b.Scopes, scope) {
+			continue
+		}
+		for _, uri := range b.Resources {
+			if !slices.Contains(a.Resources, uri) && p.scopeKnown(scope, []string{uri}) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Consent returns what a user has agreed to for a client. An error that wraps
@@ -92,7 +132,9 @@ func (p *Provider) CheckConsent(ctx context.Context, subject, clientID string, s
 }
 
 // GrantConsent records that the user has agreed to these scopes and resources,
-// in addition to earlier ones. No resources: the client's default.
+// in addition to earlier ones; or in their place, where the sum would have a
+// scope at a resource that the user did not agree to. No resources: the client's
+// default.
 func (p *Provider) GrantConsent(ctx context.Context, subject, clientID string, scopes, resources []string) error {
 	c, err := p.Client(ctx, clientID)
 	if err != nil {

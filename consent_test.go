@@ -233,7 +233,7 @@ func TestConsentMethods(t *testing.T) {
 		ctx := t.Context()
 		_, err := f.p.Consent(ctx, "alice", "app")
 		assert.ErrorIs(t, err, oauth.ErrConsentRequired)
-		require.NoError(t, f.p.GrantConsent(ctx, "alice", "app", []string{"write"}, nil))
+		require.NoError(t, f.p.GrantConsent(ctx, "alice", "app", []string{"read", "write"}, nil))
 		require.NoError(t, f.p.GrantConsent(ctx, "alice", "app", []string{"read"}, []string{mcpURI}))
 		c, err := f.p.Consent(ctx, "alice", "app")
 		require.NoError(t, err)
