@@ -53,6 +53,7 @@ const (
 
 	keyReload      = time.Minute      // how often a source is asked
 	unknownKeyWait = 10 * time.Second // how often for an unknown kid
+	keyTimeout     = 10 * time.Second // how long the source may take
 )
 
 // keys asks the source and keeps its answer. A source that fails later on leaves
@@ -91,7 +92,10 @@ func (k *keys) forUnknown(ctx context.Context) (*keyring, error) {
 	return k.load(ctx, ring)
 }
 
+// load asks on behalf of everybody, so it goes on if the one who asks hangs up.
 func (k *keys) load(ctx context.Context, old *keyring) (*keyring, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keyTimeout)
+	defer cancel()
 	k.asked.Store(time.Now().UnixNano())
 	list, err := k.source.Keys(ctx)
 	var ring *keyring
