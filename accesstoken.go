@@ -73,13 +73,13 @@ func appendClaims(b []byte, user, extension map[string]any) ([]byte, error) {
 	}
 	all := make(map[string]any, len(user)+len(extension))
 	for name, v := range user {
-		if !slices.Contains(proofClaims, name) {
+		if !hasFold(proofClaims, name) {
 			all[name] = v
 		}
 	}
 	maps.Copy(all, extension)
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		if slices.Contains(reservedClaims, name) {
+		if hasFold(reservedClaims, name) {
 			continue
 		}
 		value, err := json.Marshal(all[name])
@@ -91,6 +91,12 @@ func appendClaims(b []byte, user, extension map[string]any) ([]byte, error) {
 		b = append(append(b, ':'), value...)
 	}
 	return b, nil
+}
+
+// hasFold reports whether list has name in any case: many decoders do not mind
+// the case of a member, and the last one counts.
+func hasFold(list []string, name string) bool {
+	return slices.ContainsFunc(list, func(s string) bool { return strings.EqualFold(s, name) })
 }
 
 func marshalClaims(claims map[string]any) ([]byte, error) {
