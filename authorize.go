@@ -306,7 +306,7 @@ func (p *Provider) createCode(ctx context.Context, req *AuthorizationRequest, a 
 	case a.Session.Subject == "":
 		return "", errorf(ErrAccessDenied, "nobody is signed in")
 	case a.Session.Subject == req.Client.ID:
-		return "", errorf(ErrServerError, "a user has the ID of a client").because("subject %q: RFC 9068, section 5", loggable(a.Session.Subject))
+		return "", subjectIsClient(req.Client)
 	case len(scopes) == 0 && len(req.Scopes) > 0:
 		return "", errorf(ErrAccessDenied, "nothing was granted")
 	case !store.ValidKey(a.Session.Subject, store.MaxSubject):
@@ -345,6 +345,12 @@ func (p *Provider) createCode(ctx context.Context, req *AuthorizationRequest, a 
 	}
 	p.emit(ctx, Event{Kind: EventCodeIssued, ClientID: record.ClientID, Subject: record.Subject, TokenID: record.ID, Scopes: scopes})
 	return code, nil
+}
+
+// subjectIsClient refuses a user whom a resource could not tell from a client
+// that acts for itself (RFC 9068 §5).
+func subjectIsClient(c *Client) *Error {
+	return errorf(ErrServerError, "a user has the ID of a client").because("subject %q: RFC 9068, section 5", loggable(c.ID))
 }
 
 // newTokenID names an authorization. Version 7 keeps the rows of one time

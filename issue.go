@@ -127,6 +127,9 @@ func (p *Provider) prepare(ctx context.Context, is *Issuance) (*TokenResponse, *
 			return nil, nil, err
 		}
 	}
+	if is.Subject == is.client.ID {
+		return nil, nil, subjectIsClient(is.client)
+	}
 	at := now()
 	life := lifetime(is.client.AccessTokenLifetime, p.cfg.Policy.AccessTokenLifetime)
 	res := &TokenResponse{TokenType: "Bearer", ExpiresIn: int64(life / time.Second), Scope: strings.Join(is.Scopes, " ")}
