@@ -41,16 +41,15 @@ func (p *Provider) endpoint(f EndpointFunc) http.Handler {
 			writeError(w, p.refused(r.Context(), Event{}, e))
 			return
 		}
+		var result any
 		client, err := p.authenticateRequest(r.Context(), r, form)
+		if err == nil {
+			result, err = f(r.Context(), &ClientRequest{Client: client, Form: form, TLS: r.TLS})
+		}
 		if err != nil {
 			if errors.Is(err, ErrInvalidClient) && r.Header.Get("Authorization") != "" {
 				h.Set("WWW-Authenticate", `Basic realm="oauth"`)
 			}
-			writeError(w, err)
-			return
-		}
-		result, err := f(r.Context(), &ClientRequest{Client: client, Form: form, TLS: r.TLS})
-		if err != nil {
 			writeError(w, err)
 			return
 		}
