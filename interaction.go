@@ -114,11 +114,11 @@ func (p *Provider) PendingAuthorization(r *http.Request) (*AuthorizationRequest,
 		return refuse("interaction holds no request")
 	}
 	req, err := p.ParseAuthorization(r.Context(), params)
-	if req == nil {
+	if err != nil { // not what the page showed any more
 		return nil, err
 	}
 	req.id, req.Session, req.Need = in.ID, session, NeedConsent
-	return req, err
+	return req, nil
 }
 
 // resumePath is the path of the request, with the moment that a sign-in was
