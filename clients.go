@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/crypto/bcrypt"
 
 	"github.com/seed-e797c9ce/oauth/store"
 )
@@ -295,8 +295,10 @@ func (p *Provider) checkClientAuth(c *Client) *Error {
 		return errorf(ErrInvalidClientMetadata, "more than %d secrets", maxSecrets)
 	}
 	for _, s := range c.Secrets {
-		if !strings.HasPrefix(s.Hash, "$2") || len(s.Hash) != 60 {
+		if cost, err := bcrypt.Cost([]byte(s.Hash)); err != nil || len(s.Hash) != 60 {
 			return errorf(ErrInvalidClientMetadata, "%s", errNotBcrypt.Error())
+		} else if cost > maxBcryptCost {
+			return errorf(ErrInvalidClientMetadata, "a secret's hash has a bcrypt cost above %d", maxBcryptCost)
 		}
 	}
 	return nil

@@ -259,8 +259,8 @@ func (c *Config) checkPolicy(wrong func(string, ...any)) {
 	if p.KeyLifetime < 2*keyLead {
 		wrong("Config.Policy.KeyLifetime must be at least %v", 2*keyLead)
 	}
-	if p.BcryptCost < bcrypt.MinCost || p.BcryptCost > 16 {
-		wrong("Config.Policy.BcryptCost must be between %d and 16", bcrypt.MinCost)
+	if p.BcryptCost < bcrypt.MinCost || p.BcryptCost > maxBcryptCost {
+		wrong("Config.Policy.BcryptCost must be between %d and %d", bcrypt.MinCost, maxBcryptCost)
 	}
 	if !slices.Contains([]string{"ES256", "ES384", "EdDSA", "RS256", "PS256"}, p.SigningAlg) {
 		wrong("Config.Policy.SigningAlg %q is not supported", p.SigningAlg)

@@ -32,6 +32,7 @@ type secretChecker struct {
 const (
 	maxKnownSecrets  = 10_000
 	maxWaitingSecret = 128
+	maxBcryptCost    = 16 // seconds
 	maxSecret        = 72 // what bcrypt looks at; it silently ignores the rest
 )
 
