@@ -79,6 +79,18 @@ func TestAuthorizationHeader(t *testing.T) {
 	}
 }
 
+func TestEveryByteOfAToken(t *testing.T) {
+	a := newAPI(t, resource.VerifierFunc(good), nil)
+	const token68 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/"
+	for b := range 256 {
+		want := http.StatusBadRequest
+		if strings.IndexByte(token68, byte(b)) >= 0 {
+			want = http.StatusOK
+		}
+		assert.Equal(t, want, a.bearer("a"+string([]byte{byte(b)})+"c").StatusCode, "byte %d", b)
+	}
+}
+
 func TestTokensElsewhere(t *testing.T) {
 	a := newAPI(t, only(t), nil)
 	form := func(body string) func() *http.Request {
