@@ -53,8 +53,12 @@ func calls(d sqlstore.Dialect, n string) []call {
 
 		{"GrantConsent, the first", 1, nil, func(ctx context.Context, s store.Store) error { return s.GrantConsent(ctx, consent) }},
 		{"GrantConsent, another", 3, nil, func(ctx context.Context, s store.Store) error { return s.GrantConsent(ctx, consent) }},
-		{"Consent", 1, nil, func(ctx context.Context, s store.Store) error { return first(s.Consent(ctx, consent.Subject, consent.ClientID)) }},
-		{"ListConsents", 1, nil, func(ctx context.Context, s store.Store) error { return first(s.ListConsents(ctx, consent.Subject, "", 10)) }},
+		{"Consent", 1, nil, func(ctx context.Context, s store.Store) error {
+			return first(s.Consent(ctx, consent.Subject, consent.ClientID))
+		}},
+		{"ListConsents", 1, nil, func(ctx context.Context, s store.Store) error {
+			return first(s.ListConsents(ctx, consent.Subject, "", 10))
+		}},
 
 		{"CreateToken", 1, nil, func(ctx context.Context, s store.Store) error { return s.CreateToken(ctx, token) }},
 		{"CreateToken of one that exists", 1, store.ErrExists, func(ctx context.Context, s store.Store) error { return s.CreateToken(ctx, token) }},

@@ -37,9 +37,7 @@ type Kind struct {
 var (
 	Postgres = Kind{"postgres", sqlstore.Postgres, "pgx", server("OAUTH_TEST_POSTGRES", "postgres://postgres@127.0.0.1:5432/test?sslmode=disable")}
 	MySQL    = Kind{"mysql", sqlstore.MySQL, "mysql", server("OAUTH_TEST_MYSQL", "root@tcp(127.0.0.1:3306)/test")}
-	File     = Kind{"sqlite-file", sqlstore.SQLite, "sqlite", func(t testing.TB) string {
-		return SQLiteDSN(filepath.Join(t.TempDir(), "oauth.db"))
-	}}
+	File     = FileWith("sqlite-file", "_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)")
 	Memory = Kind{"sqlite-memory", sqlstore.SQLite, "sqlite", func(testing.TB) string {
 		// The memdb file system, unlike mode=memory with a shared cache, has
 		// the locks of a file, for which busy_timeout waits.
@@ -48,9 +46,12 @@ var (
 	All = []Kind{Postgres, MySQL, File, Memory}
 )
 
-// SQLiteDSN is the recommended data source name for a file.
-func SQLiteDSN(file string) string {
-	return "file:" + file + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)"
+// FileWith is SQLite in a file with these parameters; File has the ones that are
+// recommended.
+func FileWith(name, parameters string) Kind {
+	return Kind{name, sqlstore.SQLite, "sqlite", func(t testing.TB) string {
+		return "file:" + filepath.Join(t.TempDir(), "oauth.db") + "?" + parameters
+	}}
 }
 
 func server(variable, dsn string) func(testing.TB) string {

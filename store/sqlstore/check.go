@@ -80,6 +80,7 @@ func (s *Store) rules(ctx context.Context) ([]rule, error) {
 			{"fsync", "SHOW fsync", is("on"), loses},
 			{"full_page_writes", "SHOW full_page_writes", is("on"), loses},
 			{"synchronous_commit", "SHOW synchronous_commit", not("off"), loses},
+			{"default_transaction_isolation", "SHOW default_transaction_isolation", is("read committed"), "calls that race on one record fail"},
 			{"pg_is_in_recovery", "SELECT CAST(pg_is_in_recovery() AS TEXT)", is("false"), "the server is a replica"},
 		}, nil
 	case MySQL:

@@ -20,10 +20,13 @@
 //
 // What a provider does on the way of a request is one statement each, committed
 // by itself: a look-up by primary key, an insert, or an UPDATE whose WHERE has
-// the version and whose count of rows is the decision. Nothing depends on the
-// isolation level of the connection. A second statement runs only to say why an
-// update changed nothing, to merge a consent that exists, and, on MySQL, to
-// return a code that was consumed. Statements are prepared once per connection.
+// the version and whose count of rows is the decision. What they decide is right
+// at every isolation level. On PostgreSQL READ COMMITTED, the default, is also
+// the one at which no call fails because of another: at a stricter one the
+// database refuses some of those that race on one record. A second statement
+// runs only to say why an update changed nothing, to merge a consent that
+// exists, and, on MySQL, to return a code that was consumed. Statements are
+// prepared once per connection.
 //
 // # Errors
 //

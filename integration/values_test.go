@@ -1,0 +1,92 @@
+package integration
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-e797c9ce/oauth/integration/dbtest"
+	"github.com/seed-e797c9ce/oauth/store"
+	"github.com/seed-e797c9ce/oauth/store/sqlstore"
+	"github.com/seed-e797c9ce/oauth/storetest"
+)
+
+// with returns the kind with settings added to its data source name.
+func with(k dbtest.Kind, name, settings string) dbtest.Kind {
+	dsn := k.DSN
+	k.Name += " " + name
+	k.DSN = func(t testing.TB) string {
+		address := dsn(t)
+		if strings.Contains(address, "?") {
+			return address + "&" + settings
+		}
+		return address + "?" + settings
+	}
+	return k
+}
+
+// TestSQLStoreNeedsNoSettingOfTheConnection runs storetest over connections that
+// are set in other ways than the usual one, each of which has broken a store.
+func TestSQLStoreNeedsNoSettingOfTheConnection(t *testing.T) {
+	kinds := []dbtest.Kind{
+		with(dbtest.MySQL, "lax", "sql_mode=''&charset=latin1&loc=Asia%2FKolkata&parseTime=true&time_zone='%2B05:30'"),
+		with(dbtest.MySQL, "utf8mb3", "charset=utf8mb3&clientFoundRows=true&interpolateParams=true&tx_isolation='SERIALIZABLE'"),
+		with(dbtest.MySQL, "strict", "sql_mode='ANSI,TRADITIONAL,NO_BACKSLASH_ESCAPES'&interpolateParams=true&tx_isolation='READ-UNCOMMITTED'"),
+		with(dbtest.Postgres, "elsewhere", "TimeZone=Asia%2FKolkata&default_query_exec_mode=cache_describe"),
+		with(dbtest.Postgres, "simple", "default_query_exec_mode=simple_protocol&DateStyle=German&search_path=pg_catalog"),
+		with(dbtest.File, "immediate", "_txlock=immediate"),
+	}
+	dbtest.Each(t, kinds, func(t *testing.T, k dbtest.Kind) {
+		d := k.Open(t)
+		d.Options.Unprepared = strings.Contains(d.Address, "interpolateParams") || strings.Contains(d.Address, "simple_protocol")
+		storetest.Run(t, func(t *testing.T) (a, b store.Store) { return d.Pair(t) })
+	})
+}
+
+// TestSQLStoreWorksOnOneConnection is for SQLite in memory without a name, and
+// for programs that have one connection to a file.
+func TestSQLStoreWorksOnOneConnection(t *testing.T) {
+	for name, dsn := range map[string]string{"memory": ":memory:", "shared cache": "file::memory:?cache=shared"} {
+		t.Run(name, func(t *testing.T) {
+			k := dbtest.Memory
+			k.DSN = func(testing.TB) string { return dsn }
+			storetest.Run(t, func(t *testing.T) (a, b store.Store) {
+				d := k.Bare(t)
+				d.DB.SetMaxOpenConns(1)
+				require.NoError(t, d.Store.Migrate(t.Context()))
+				return d.Store, d.Handle(t, d.DB)
+			})
+		})
+	}
+}
+
+// TestMySQLTruncatesNothing looks at what is in the tables of a server that
+// would shorten a value, and warn at most.
+func TestMySQLTruncatesNothing(t *testing.T) {
+	d := with(dbtest.MySQL, "lax", "sql_mode=''").Open(t)
+	ctx := t.Context()
+	client := strings.Repeat("c", store.MaxClientID)
+	require.NoError(t, d.Store.CreateToken(ctx, store.Token{ID: strings.Repeat("i", store.MaxKey), ClientID: client, Subject: strings.Repeat("s", store.MaxSubject), Device: strings.Repeat("😀", 50000), State: 255}))
+	require.NoError(t, d.Store.CreateClient(ctx, store.Client{ID: client, Data: make([]byte, store.MaxRecord-store.MaxClientID)}))
+	got, err := d.Store.Token(ctx, strings.Repeat("i", store.MaxKey))
+	require.NoError(t, err)
+	assert.Equal(t, 200000, len(got.Device))
+	assert.Equal(t, client, got.ClientID)
+	var warnings int
+	require.NoError(t, d.DB.QueryRowContext(ctx, "SELECT @@warning_count").Scan(&warnings))
+	assert.Zero(t, warnings)
+	assert.ErrorIs(t, d.Store.CreateToken(ctx, store.Token{ID: "x", ClientID: client + "c"}), store.ErrInvalid)
+}
+
+// Names that are SQL words, or have capitals, are quoted everywhere.
+func TestASchemaWithCapitalsAndAHyphenWorks(t *testing.T) {
+	d := dbtest.Postgres.Bare(t)
+	d.Exec(t, `ALTER SCHEMA "`+d.Options.Schema+`" RENAME TO "T-`+d.Options.Schema+`"`)
+	d.Options = sqlstore.Options{Schema: "T-" + d.Options.Schema, Prefix: "select_"}
+	s := d.Handle(t, d.DB)
+	require.NoError(t, s.Migrate(t.Context()))
+	require.NoError(t, s.CreateClient(t.Context(), store.Client{ID: "c"}))
+	require.NoError(t, s.Check(t.Context()))
+}
