@@ -15,6 +15,8 @@ import (
 	"os/signal"
 	"syscall"
 
+	"golang.org/x/crypto/bcrypt"
+
 	"github.com/seed-e797c9ce/oauth/examples/internal/serve"
 	"github.com/seed-e797c9ce/oauth/examples/internal/site"
 )
@@ -47,7 +49,10 @@ func run(ctx context.Context, addr, clientAddr string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	app, err := site.New(site.Options{Title: "Notes", Hint: demoHint, Pages: pages, Users: demoUsers})
+	app, err := site.New(site.Options{
+		Title: "Notes", Hint: demoHint, Pages: pages, Users: demoUsers,
+		HashCost: bcrypt.MinCost, // the passwords stand on the page
+	})
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/crypto/bcrypt"
+
 	"github.com/seed-e797c9ce/oauth"
 	"github.com/seed-e797c9ce/oauth/examples/internal/site"
 	"github.com/seed-e797c9ce/oauth/resource"
@@ -31,6 +33,7 @@ func build(ctx context.Context, c *config, s store.Store, secret []byte) (*oauth
 	app, err := site.New(site.Options{
 		Title: "the reference server", Pages: pages, Users: c.users(),
 		Secure: strings.HasPrefix(c.Issuer, "https://"), AutoLogin: c.AutoLogin,
+		HashCost: bcrypt.MinCost, // the file has the passwords themselves, and the hashes stay in memory
 	})
 	if err != nil {
 		return nil, nil, err

@@ -1,0 +1,263 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/clientcredentials"
+
+	"github.com/seed-e797c9ce/oauth/examples/internal/browser"
+)
+
+// writeConfig writes config.json with a free port and these members instead.
+func writeConfig(t *testing.T, change map[string]any) (file, issuer string) {
+	t.Helper()
+	text, err := os.ReadFile("config.json")
+	require.NoError(t, err)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	issuer = "http://" + l.Addr().String()
+	require.NoError(t, l.Close())
+
+	var c map[string]any
+	require.NoError(t, json.Unmarshal([]byte(strings.ReplaceAll(string(text), "http://localhost:9000", issuer)), &c))
+	for key, value := range change {
+		c[key] = value
+	}
+	text, err = json.Marshal(c)
+	require.NoError(t, err)
+	file = filepath.Join(t.TempDir(), "config.json")
+	require.NoError(t, os.WriteFile(file, text, 0o600))
+	return file, issuer
+}
+
+// start runs the server until the test ends, and checks that it ends well.
+func start(t *testing.T, file string) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	r, w := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		err := run(ctx, file, "", strings.Repeat("test", 8), w)
+		w.CloseWithError(err)
+		ended <- err
+	}()
+	t.Cleanup(func() {
+		stop()
+		assert.NoError(t, <-ended)
+	})
+	line, err := bufio.NewReader(r).ReadString('\n')
+	require.NoError(t, err)
+	require.Regexp(t, `^listening on http://127\.0\.0\.1:\d+\n$`, line)
+}
+
+const callback = "http://127.0.0.1:1/callback"
+
+func client(issuer, id string, style oauth2.AuthStyle) *oauth2.Config {
+	c := &oauth2.Config{
+		ClientID: id, RedirectURL: callback, Scopes: []string{"read"},
+		Endpoint: oauth2.Endpoint{AuthURL: issuer + "/oauth/authorize", TokenURL: issuer + "/oauth/token", AuthStyle: style},
+	}
+	if id == "confidential-app" {
+		c.ClientSecret = confidentialSecret
+	}
+	return c
+}
+
+const confidentialSecret = "a secret for trials, known to everybody"
+
+// walk goes to the provider, does what a person does there, and has tokens.
+func walk(t *testing.T, c *oauth2.Config, b *browser.Browser, person func()) *oauth2.Token {
+	t.Helper()
+	verifier := oauth2.GenerateVerifier()
+	b.Stop, b.Answer = callback, nil
+	b.Open(c.AuthCodeURL("s", oauth2.S256ChallengeOption(verifier)))
+	person()
+	require.NotNil(t, b.Answer, b.Page)
+	token, err := c.Exchange(t.Context(), b.Answer.Query().Get("code"), oauth2.VerifierOption(verifier))
+	require.NoError(t, err)
+	return token
+}
+
+func callMe(t *testing.T, issuer string, token *oauth2.Token) (int, me) {
+	t.Helper()
+	res, err := oauth2.NewClient(t.Context(), oauth2.StaticTokenSource(token)).Get(issuer + "/api/me")
+	require.NoError(t, err)
+	defer res.Body.Close()
+	var answer me
+	if res.StatusCode == http.StatusOK {
+		require.NoError(t, json.NewDecoder(res.Body).Decode(&answer))
+	}
+	return res.StatusCode, answer
+}
+
+// useUp refreshes, revokes, and sees that the API refuses.
+func useUp(t *testing.T, issuer string, c *oauth2.Config, token *oauth2.Token) {
+	t.Helper()
+	status, _ := callMe(t, issuer, token)
+	assert.Equal(t, http.StatusOK, status)
+	token, err := c.TokenSource(t.Context(), &oauth2.Token{RefreshToken: token.RefreshToken}).Token()
+	require.NoError(t, err)
+	status, _ = callMe(t, issuer, token)
+	assert.Equal(t, http.StatusOK, status)
+	form := url.Values{"token": {token.RefreshToken}, "client_id": {c.ClientID}}
+	if c.ClientSecret != "" {
+		form.Set("client_secret", c.ClientSecret)
+	}
+	res, err := http.PostForm(issuer+"/oauth/revoke", form)
+	require.NoError(t, err)
+	res.Body.Close()
+	assert.Equal(t, http.StatusOK, res.StatusCode)
+	status, _ = callMe(t, issuer, token)
+	assert.Equal(t, http.StatusUnauthorized, status)
+	_, err = c.TokenSource(t.Context(), &oauth2.Token{RefreshToken: token.RefreshToken}).Token()
+	assert.ErrorContains(t, err, "invalid_grant")
+}
+
+func TestPagesAndTokens(t *testing.T) {
+	file, issuer := writeConfig(t, nil)
+	start(t, file)
+	b := browser.New(t)
+	public := client(issuer, "public-app", oauth2.AuthStyleInParams)
+	token := walk(t, public, b, func() {
+		b.Submit("/login", "username", "ada", "password", "lovelace")
+		assert.Contains(t, b.Page, "Public App")
+		assert.Contains(t, b.Page, "See your data")
+		b.Submit("/oauth/consent", "decision", "allow", "scope", "read")
+	})
+	_, who := callMe(t, issuer, token)
+	assert.Equal(t, me{Subject: "user-1", ClientID: "public-app", Scopes: []string{"read"},
+		Username: "ada", Email: "ada@example.com", Name: "Ada"}, who)
+
+	for _, style := range []oauth2.AuthStyle{oauth2.AuthStyleInHeader, oauth2.AuthStyleInParams} {
+		confidential := client(issuer, "confidential-app", style)
+		useUp(t, issuer, confidential, walk(t, confidential, b, func() {
+			if style == oauth2.AuthStyleInHeader { // the second time it is known
+				b.Submit("/oauth/consent", "decision", "allow", "scope", "read")
+			}
+		}))
+	}
+
+	b.Open(issuer + "/connections")
+	assert.Contains(t, b.Page, "Confidential App")
+	b.Submit("/connections", "client_id", "public-app")
+	assert.NotContains(t, b.Page, "Public App")
+	status, _ := callMe(t, issuer, token)
+	assert.Equal(t, http.StatusUnauthorized, status)
+	useUp(t, issuer, public, walk(t, public, b, func() {
+		b.Submit("/oauth/consent", "decision", "allow", "scope", "read")
+	}))
+
+	b.Open(issuer)
+	b.Submit("/logout")
+	assert.Equal(t, "/login", b.At.Path)
+}
+
+func TestNobodyIsAsked(t *testing.T) {
+	file, issuer := writeConfig(t, map[string]any{"auto_login": "user-2", "auto_consent": true})
+	start(t, file)
+	c := client(issuer, "public-app", oauth2.AuthStyleInParams)
+	token := walk(t, c, browser.New(t), func() {})
+	_, who := callMe(t, issuer, token)
+	assert.Equal(t, "ben", who.Username)
+	useUp(t, issuer, c, token)
+}
+
+func TestOnlySignInIsAutomatic(t *testing.T) {
+	file, issuer := writeConfig(t, map[string]any{"auto_login": "user-2"})
+	start(t, file)
+	b := browser.New(t)
+	c := client(issuer, "public-app", oauth2.AuthStyleInParams)
+	walk(t, c, b, func() { b.Submit("/oauth/consent", "decision", "allow", "scope", "read") })
+}
+
+func TestOnlyConsentIsAutomatic(t *testing.T) {
+	file, issuer := writeConfig(t, map[string]any{"auto_consent": true})
+	start(t, file)
+	b := browser.New(t)
+	c := client(issuer, "public-app", oauth2.AuthStyleInParams)
+	walk(t, c, b, func() { b.Submit("/login", "username", "ada", "password", "lovelace") })
+}
+
+func TestClientCredentials(t *testing.T) {
+	file, issuer := writeConfig(t, nil)
+	start(t, file)
+	c := clientcredentials.Config{
+		ClientID: "confidential-app", ClientSecret: confidentialSecret, TokenURL: issuer + "/oauth/token", Scopes: []string{"read"},
+	}
+	token, err := c.Token(t.Context())
+	require.NoError(t, err)
+	status, who := callMe(t, issuer, token)
+	assert.Equal(t, http.StatusOK, status)
+	assert.Equal(t, me{Subject: "confidential-app", ClientID: "confidential-app", Scopes: []string{"read"}}, who)
+
+	c.ClientSecret = "another"
+	_, err = c.Token(t.Context())
+	assert.ErrorContains(t, err, "invalid_client")
+}
+
+// TestTokensOutliveARestart also changes the client's secret in the file.
+func TestTokensOutliveARestart(t *testing.T) {
+	file, issuer := writeConfig(t, map[string]any{
+		"auto_login": "user-1", "auto_consent": true, "store": "sqlite:" + filepath.Join(t.TempDir(), "oauth.db"),
+	})
+	c := client(issuer, "confidential-app", oauth2.AuthStyleInHeader)
+	var token *oauth2.Token
+	t.Run("before", func(t *testing.T) {
+		start(t, file)
+		token = walk(t, c, browser.New(t), func() {})
+	})
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	c.ClientSecret = "a new one"
+	require.NoError(t, os.WriteFile(file, []byte(strings.ReplaceAll(string(text), confidentialSecret, c.ClientSecret)), 0o600))
+	t.Run("after", func(t *testing.T) {
+		start(t, file)
+		useUp(t, issuer, c, token)
+	})
+}
+
+func TestSIGTERMEndsTheProgramWell(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "server")
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	file, _ := writeConfig(t, nil)
+	for _, signal := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, program, "-config", file, "-addr", "127.0.0.1:0")
+		stdout, err := cmd.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, cmd.Start())
+		lines := bufio.NewReader(stdout)
+		line, err := lines.ReadString('\n')
+		require.NoError(t, err)
+		listening, ok := strings.CutPrefix(strings.TrimSpace(line), "listening on ")
+		require.True(t, ok, line)
+		res, err := http.Get(listening + "/.well-known/oauth-authorization-server")
+		require.NoError(t, err)
+		res.Body.Close()
+		assert.Equal(t, http.StatusOK, res.StatusCode)
+
+		require.NoError(t, cmd.Process.Signal(signal))
+		rest, err := io.ReadAll(lines)
+		require.NoError(t, err)
+		assert.Empty(t, rest, "one line, no more")
+		assert.NoError(t, cmd.Wait())
+	}
+}
