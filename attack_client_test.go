@@ -30,3 +30,32 @@ func TestClientOfAResourceThatIsGoneGetsNoOther(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []string{apiURI}, i.Audience)
 }
+
+// What the operator takes from a client is not given by old authorizations.
+func TestWhatAClientMayNoLongerHaveIsNotRefreshed(t *testing.T) {
+	f := newFixture(t)
+	code := f.code(alice(), authorization("app", "scope", "read write"))
+	old := f.login("app", "scope", "read write")
+	f.change("app", func(c *oauth.Client) { c.Scopes = []string{"read"} })
+	assert.Equal(t, "read", f.ok(f.exchange("app", code)).Scope)
+	next := f.ok(f.refresh("app", old.RefreshToken))
+	assert.Equal(t, "read", next.Scope)
+	f.refused(f.refresh("app", next.RefreshToken, "scope", "write"), 400, oauth.ErrInvalidScope)
+
+	f.change("app", func(c *oauth.Client) { c.Scopes, c.DefaultScopes = []string{"profile"}, nil })
+	f.refused(f.refresh("app", next.RefreshToken), 400, oauth.ErrInvalidScope)
+
+	f.change("app", func(c *oauth.Client) { c.Scopes, c.Resources = []string{"read", "write"}, []string{mcpURI} })
+	f.refused(f.refresh("app", next.RefreshToken), 400, oauth.ErrInvalidTarget)
+	f.change("app", func(c *oauth.Client) { c.Resources = nil })
+	assert.Equal(t, "read write", f.ok(f.refresh("app", next.RefreshToken)).Scope)
+
+	v := authorization("app", "scope", "read")
+	v["resource"] = []string{apiURI, mcpURI}
+	two := f.ok(f.exchange("app", f.code(alice(), v)))
+	f.change("app", func(c *oauth.Client) { c.Resources = []string{mcpURI} })
+	f.refused(f.refresh("app", two.RefreshToken, "resource", apiURI), 400, oauth.ErrInvalidTarget)
+	i, err := f.p.Introspect(context.Background(), nil, f.ok(f.refresh("app", two.RefreshToken)).AccessToken)
+	require.NoError(t, err)
+	assert.Equal(t, []string{mcpURI}, i.Audience)
+}

@@ -138,7 +138,7 @@ func (p *Provider) exchange(ctx context.Context, c *Client, x ExchangeRequest) (
 	if !now().Before(expires) {
 		return nil, p.expiredCode(ctx, record)
 	}
-	resources, e := narrow(x.Resources, record.Resources, p)
+	scopes, resources, e := p.narrow(c, &record, nil, x.Resources)
 	if e != nil {
 		return nil, e
 	}
@@ -155,7 +155,7 @@ func (p *Provider) exchange(ctx context.Context, c *Client, x ExchangeRequest) (
 		}
 	}
 	record.Device, record.IP = x.Device, x.IP
-	is, err := p.issuanceOf(&record, record.Scopes, resources)
+	is, err := p.issuanceOf(&record, scopes, resources)
 	if err != nil {
 		return nil, err
 	}
@@ -224,14 +224,7 @@ func (p *Provider) refreshFrom(ctx context.Context, c *Client, x RefreshRequest,
 		gen == genPrevious && now().Sub(record.RotatedAt) >= p.cfg.Policy.RefreshGrace:
 		return nil, p.replayed(ctx, &record, "refresh token")
 	}
-	scopes := record.Scopes
-	if len(x.Scopes) > 0 {
-		if !subset(x.Scopes, record.Scopes) {
-			return nil, errorf(ErrInvalidScope, "scope is wider than what was granted")
-		}
-		scopes = x.Scopes
-	}
-	resources, e := narrow(x.Resources, record.Resources, p)
+	scopes, resources, e := p.narrow(c, &record, x.Scopes, x.Resources)
 	if e != nil {
 		return nil, e
 	}
@@ -276,26 +269,42 @@ func (p *Provider) issuanceOf(r *store.Token, scopes, resources []string) (*Issu
 	return &Issuance{Subject: r.Subject, Scopes: scopes, Resources: resources, Session: data.session(r.Subject), Nonce: data.Nonce}, nil
 }
 
-// narrow returns the requested resources if they are among the granted ones
-// (RFC 8707 §2.2), all granted ones if none is requested.
-func narrow(requested, granted []string, p *Provider) ([]string, *Error) {
-	if len(requested) == 0 {
-		return granted, nil
+// narrow returns what a client gets of its authorization: what it asks for (RFC
+// 6749 §6; RFC 8707 §2.2), all where it asks for nothing, without what the
+// operator has taken from it since.
+func (p *Provider) narrow(c *Client, r *store.Token, scopes, resources []string) ([]string, []string, *Error) {
+	switch {
+	case !subset(scopes, r.Scopes):
+		return nil, nil, errorf(ErrInvalidScope, "scope is wider than what was granted")
+	case len(scopes) == 0:
+		scopes = r.Scopes
 	}
-	if len(requested) > maxResources {
-		return nil, errorf(ErrInvalidTarget, "more than %d resources", maxResources)
+	kept := intersect(scopes, c.Scopes)
+	if len(kept) == 0 && len(scopes) > 0 {
+		return nil, nil, errorf(ErrInvalidScope, "the client may not have these scopes any more")
 	}
-	out := make([]string, 0, len(requested))
-	for _, uri := range requested {
+	if len(resources) > maxResources {
+		return nil, nil, errorf(ErrInvalidTarget, "more than %d resources", maxResources)
+	}
+	asked := len(resources) > 0
+	if !asked {
+		resources = r.Resources
+	}
+	out := make([]string, 0, len(resources))
+	for _, uri := range resources {
 		known, ok := p.knownResource(uri)
-		if !ok || !slices.Contains(granted, known) {
-			return nil, errorf(ErrInvalidTarget, "a resource is not one that was granted")
+		allowed := ok && slices.Contains(r.Resources, known) && (len(c.Resources) == 0 || slices.Contains(c.Resources, known))
+		if !allowed && asked {
+			return nil, nil, errorf(ErrInvalidTarget, "a resource is not one that was granted")
 		}
-		if !slices.Contains(out, known) {
+		if allowed && !slices.Contains(out, known) {
 			out = append(out, known)
 		}
 	}
-	return out, nil
+	if len(out) == 0 && len(resources) > 0 {
+		return nil, nil, errorf(ErrInvalidTarget, "the client may not have these resources any more")
+	}
+	return kept, out, nil
 }
 
 // lifetime is the client's own, or the provider's.
