@@ -1,0 +1,120 @@
+package cimd
+
+import (
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/seed-e797c9ce/oauth"
+)
+
+// entry is what is known of a client ID.
+type entry struct {
+	client  *oauth.Client // nil: no document
+	fresh   time.Time     // until then it is not asked for again
+	expires time.Time     // until then it may be used
+}
+
+// cache is a bounded memory of entries. The one that is the first to become
+// stale makes room.
+type cache struct {
+	mu      sync.Mutex
+	entries map[string]entry
+}
+
+const maxEntries = 1000
+
+func newCache() *cache { return &cache{entries: map[string]entry{}} }
+
+func (c *cache) get(id string) entry {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.entries[id]
+}
+
+func (c *cache) put(id string, e entry) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, known := c.entries[id]; !known && len(c.entries) >= maxEntries {
+		var oldest string
+		for other, e := range c.entries {
+			if oldest == "" || e.fresh.Before(c.entries[oldest].fresh) {
+				oldest = other
+			}
+		}
+		delete(c.entries, oldest)
+	}
+	c.entries[id] = e
+}
+
+// budget bounds how many requests go out in a minute, so that nobody can point
+// this server at another one. It holds no more hosts than requests.
+type budget struct {
+	mu    sync.Mutex
+	end   time.Time
+	total int
+	hosts map[string]int
+}
+
+const (
+	maxPerMinute = 100
+	maxPerHost   = 10
+)
+
+func newBudget() *budget { return &budget{hosts: map[string]int{}} }
+
+func (b *budget) spend(host string, at time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !at.Before(b.end) {
+		b.end, b.total = at.Add(time.Minute), 0
+		clear(b.hosts)
+	}
+	if b.total >= maxPerMinute || b.hosts[host] >= maxPerHost {
+		return false
+	}
+	b.total++
+	b.hosts[host]++
+	return true
+}
+
+const defaultAge = time.Hour // of a document whose headers say nothing
+
+// age is how long an answer may be used by its headers (RFC 9111 §4.2), within
+// the bounds of the configuration.
+func age(h http.Header, low, high time.Duration) time.Duration {
+	life := defaultAge
+	if control := h.Values("Cache-Control"); len(control) > 0 {
+		life = maxAge(strings.Join(control, ","), life)
+	} else if expires := h.Get("Expires"); expires != "" {
+		at, err := http.ParseTime(expires)
+		date, err2 := http.ParseTime(h.Get("Date"))
+		if life = 0; err == nil && err2 == nil {
+			life = at.Sub(date)
+		}
+	}
+	if seconds, err := strconv.ParseUint(h.Get("Age"), 10, 32); err == nil {
+		life -= time.Duration(seconds) * time.Second
+	}
+	return min(max(life, low), high)
+}
+
+func maxAge(control string, life time.Duration) time.Duration {
+	for directive := range strings.SplitSeq(control, ",") {
+		name, value, _ := strings.Cut(strings.ToLower(strings.TrimSpace(directive)), "=")
+		switch name {
+		case "no-store", "no-cache":
+			return 0
+		case "max-age":
+			seconds, err := strconv.ParseFloat(strings.Trim(value, `"`), 64)
+			if err != nil || seconds < 0 || math.IsNaN(seconds) {
+				return 0
+			}
+			life = time.Duration(min(seconds, 1e8)) * time.Second
+		}
+	}
+	return life
+}

@@ -1,0 +1,253 @@
+package cimd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/seed-e797c9ce/oauth"
+	"github.com/seed-e797c9ce/oauth/internal/fetch"
+	"github.com/seed-e797c9ce/oauth/store"
+)
+
+const (
+	maxInFlight = 32
+	maxDocument = 64 << 10
+	maxID       = 2048
+	failedFor   = time.Minute // how long a failure is believed
+	failureStep = time.Second // failures take a multiple of it, whatever the reason
+)
+
+// source is where clients with documents come from.
+type source struct {
+	cfg     Config
+	reg     *oauth.Registry
+	ownHost string
+	pinned  map[string][]byte
+	cache   *cache
+	budget  *budget
+	slots   chan struct{} // requests under way
+
+	mu    sync.Mutex
+	calls map[string]chan struct{} // closed when the fetch of the ID has ended
+}
+
+// parseID reports whether an ID is the URL of a document (§3 of the draft).
+// Compared is the string, so the URL must be in one form only.
+func (s *source) parseID(id string) (*url.URL, bool) {
+	after, ok := strings.CutPrefix(id, "https://")
+	if !ok || len(id) > maxID {
+		return nil, false
+	}
+	for i := 0; i < len(id); i++ {
+		if c := id[i]; c <= ' ' || c >= 0x7f || strings.IndexByte("\\\"<>^`{|}#", c) >= 0 {
+			return nil, false
+		}
+	}
+	u, err := url.Parse(id)
+	if err != nil || u.User != nil || !strings.Contains(after, "/") || len(u.Path) < 2 {
+		return nil, false
+	}
+	for segment := range strings.SplitSeq(u.Path, "/") { // decoded: %2e%2e is .. , too
+		if segment == "." || segment == ".." {
+			return nil, false
+		}
+	}
+	port := uint64(443)
+	if p := u.Port(); p != "" || strings.HasSuffix(u.Host, ":") {
+		if port, err = strconv.ParseUint(p, 10, 16); err != nil {
+			return nil, false
+		}
+	}
+	return u, slices.Contains(s.cfg.Ports, uint16(port)) && s.publicName(u.Hostname())
+}
+
+// publicName refuses what is no name of the public web before anything is looked
+// up: addresses in numbers, this machine, this provider.
+func (s *source) publicName(host string) bool {
+	if _, err := netip.ParseAddr(host); err == nil || host != strings.ToLower(host) || host == s.ownHost {
+		return false
+	}
+	labels := strings.Split(host, ".")
+	last := labels[len(labels)-1]
+	if len(labels) < 2 || last == "localhost" || slices.Contains(labels, "") {
+		return false
+	}
+	return last[0] < '0' || last[0] > '9'
+}
+
+// onRequest gets the document of the client that a browser is sent with, if it
+// is not there or not fresh. What it finds, and what it does not, is then in the
+// cache for client.
+func (s *source) onRequest(ctx context.Context, params url.Values) (url.Values, error) {
+	if ids := params["client_id"]; len(ids) == 1 {
+		if u, ok := s.parseID(ids[0]); ok {
+			return params, s.refresh(ctx, ids[0], u)
+		}
+	}
+	return params, nil
+}
+
+// client is the oauth.Registry's client source. It never asks for a document
+// that is at hand, so that one request of a client sees one document, and an ID
+// that nobody was granted anything for costs nobody else a request.
+func (s *source) client(ctx context.Context, id string) (*oauth.Client, error) {
+	u, ok := s.parseID(id)
+	if !ok {
+		return nil, store.ErrNotFound
+	}
+	if allowed, err := s.allowed(ctx, u); err != nil || !allowed {
+		return nil, refusal(err)
+	}
+	if c := s.cached(id); c != nil {
+		return c, nil
+	}
+	granted, err := s.reg.Config().Store.ListTokens(ctx, store.TokenQuery{ClientID: id}, "", 1)
+	if err != nil {
+		return nil, err
+	}
+	if len(granted) == 0 {
+		return nil, store.ErrNotFound
+	}
+	if err := s.refresh(ctx, id, u); err != nil {
+		return nil, err
+	}
+	if c := s.cached(id); c != nil {
+		return c, nil
+	}
+	return nil, store.ErrNotFound
+}
+
+// refusal is what a client that is not allowed is answered: nothing is there.
+func refusal(err error) error {
+	if err != nil {
+		return err
+	}
+	return store.ErrNotFound
+}
+
+func (s *source) allowed(ctx context.Context, u *url.URL) (bool, error) {
+	if s.cfg.Allow == nil {
+		return true, nil
+	}
+	ok, err := s.cfg.Allow(ctx, u)
+	if err != nil {
+		return false, fmt.Errorf("cimd: Allow: %w", err)
+	}
+	return ok, nil
+}
+
+// cached returns a copy of the client at hand, or nil.
+func (s *source) cached(id string) *oauth.Client {
+	if document, ok := s.pinned[id]; ok {
+		c, err := s.parse(id, document, false)
+		if err != nil { // New has found it good, but for how the client authenticates
+			return nil
+		}
+		return c
+	}
+	e := s.cache.get(id)
+	if e.client == nil || !time.Now().Before(e.expires) {
+		return nil
+	}
+	out := *e.client
+	return &out
+}
+
+// refresh brings the cache up to date. Whoever asks for the same document
+// meanwhile waits for the one request. It fails only if ctx ends or Allow does:
+// a document that is not to be had is not an error, but no client.
+func (s *source) refresh(ctx context.Context, id string, u *url.URL) error {
+	if s.pinned[id] != nil || time.Now().Before(s.cache.get(id).fresh) {
+		return nil
+	}
+	if allowed, err := s.allowed(ctx, u); err != nil || !allowed {
+		return err
+	}
+	s.mu.Lock()
+	done, running := s.calls[id]
+	if !running {
+		done = make(chan struct{})
+		if s.calls == nil {
+			s.calls = map[string]chan struct{}{}
+		}
+		s.calls[id] = done
+	}
+	s.mu.Unlock()
+	if running {
+		select {
+		case <-done:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	defer func() {
+		s.mu.Lock()
+		delete(s.calls, id)
+		s.mu.Unlock()
+		close(done)
+	}()
+	// Others wait for this request: it does not end with the first who asked.
+	s.fetch(context.WithoutCancel(ctx), id, u)
+	return nil
+}
+
+var errTooMany = errors.New("too many requests for documents")
+
+// fetch gets a document and keeps what became of it. An origin that fails for
+// the moment leaves the old document in use until it expires; one that answers
+// with no document ends it.
+func (s *source) fetch(ctx context.Context, id string, u *url.URL) {
+	if time.Now().Before(s.cache.get(id).fresh) { // somebody has just been here
+		return
+	}
+	start := time.Now()
+	client, life, err := s.get(ctx, id, u)
+	at := time.Now()
+	if err == nil {
+		s.cache.put(id, entry{client: client, fresh: at.Add(life), expires: at.Add(life + s.cfg.StaleFor)})
+		return
+	}
+	s.reg.Emit(ctx, oauth.Event{Kind: oauth.EventRequestRefused, ClientID: id, Detail: "client metadata document", Err: err})
+	if errors.Is(err, errTooMany) {
+		return // says nothing of the document
+	}
+	e := s.cache.get(id)
+	if errors.Is(err, fetch.ErrAnswer) || errors.Is(err, errDocument) {
+		e = entry{}
+	}
+	e.fresh = at.Add(failedFor)
+	s.cache.put(id, e)
+	// A stranger who measures must not learn what is behind an address.
+	spent := time.Since(start)
+	time.Sleep(min(spent.Truncate(failureStep)+failureStep, fetch.Timeout) - spent)
+}
+
+func (s *source) get(ctx context.Context, id string, u *url.URL) (*oauth.Client, time.Duration, error) {
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+	default:
+		return nil, 0, errTooMany
+	}
+	if !s.budget.spend(u.Hostname(), time.Now()) {
+		return nil, 0, errTooMany
+	}
+	body, header, err := fetch.Get(ctx, s.cfg.HTTPClient, id, maxDocument)
+	if err != nil {
+		return nil, 0, err
+	}
+	client, err := s.parse(id, body, false)
+	if err != nil {
+		return nil, 0, err
+	}
+	return client, age(header, s.cfg.MinAge, s.cfg.MaxAge), nil
+}
