@@ -38,7 +38,7 @@ var (
 	Postgres = Kind{"postgres", sqlstore.Postgres, "pgx", server("OAUTH_TEST_POSTGRES", "postgres://postgres@127.0.0.1:5432/test?sslmode=disable")}
 	MySQL    = Kind{"mysql", sqlstore.MySQL, "mysql", server("OAUTH_TEST_MYSQL", "root@tcp(127.0.0.1:3306)/test")}
 	File     = FileWith("sqlite-file", "_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)")
-	Memory = Kind{"sqlite-memory", sqlstore.SQLite, "sqlite", func(testing.TB) string {
+	Memory   = Kind{"sqlite-memory", sqlstore.SQLite, "sqlite", func(testing.TB) string {
 		// The memdb file system, unlike mode=memory with a shared cache, has
 		// the locks of a file, for which busy_timeout waits.
 		return "file:/" + random() + "?vfs=memdb&_pragma=busy_timeout(10000)"
