@@ -79,7 +79,7 @@ func client(issuer, id string, style oauth2.AuthStyle) *oauth2.Config {
 	return c
 }
 
-const confidentialSecret = "a secret for trials, known to everybody"
+const confidentialSecret = "trial-secret-known-to-everybody"
 
 // walk goes to the provider, does what a person does there, and has tokens.
 func walk(t *testing.T, c *oauth2.Config, b *browser.Browser, person func()) *oauth2.Token {
