@@ -16,7 +16,7 @@ type Introspection struct {
 	Scope     string   `json:"scope,omitempty"`
 	ClientID  string   `json:"client_id,omitempty"`
 	Username  string   `json:"username,omitempty"`
-	TokenType string   `json:"token_type,omitempty"` // Bearer for access tokens
+	TokenType string   `json:"token_type,omitempty"` // Bearer for access tokens, refresh_token for the others
 	ExpiresAt int64    `json:"exp,omitempty"`        // Unix seconds, like the two that follow
 	IssuedAt  int64    `json:"iat,omitempty"`
 	NotBefore int64    `json:"nbf,omitempty"`
@@ -26,6 +26,10 @@ type Introspection struct {
 	ID        string   `json:"jti,omitempty"`
 	Confirm   any      `json:"cnf,omitempty"` // what the token is bound to, if an extension bound it (RFC 7800)
 }
+
+// refreshTokenType tells a resource that is its own client, and so is told about
+// refresh tokens, that this is none to accept.
+const refreshTokenType = "refresh_token"
 
 // Introspect says what a token is worth right now. asker is the authenticated
 // client that wants to know: it is told about its own tokens, and about access
@@ -79,6 +83,7 @@ func (p *Provider) introspectRefresh(ctx context.Context, asker *Client, t refre
 	}
 	return &Introspection{
 		Active: true, Scope: strings.Join(r.Scopes, " "), ClientID: r.ClientID,
+		TokenType: refreshTokenType,
 		ExpiresAt: r.ExpiresAt.Unix(), IssuedAt: r.RotatedAt.Unix(), Subject: r.Subject,
 		Audience: r.Resources, Issuer: p.cfg.Issuer,
 	}, nil

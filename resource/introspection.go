@@ -82,6 +82,11 @@ func (v *introspection) read(answer []byte, now time.Time) (*Token, error) {
 	if !bytes.Equal(members["active"], []byte("true")) {
 		return nil, invalid("the issuer says that it is not active")
 	}
+	if kind, ok := members["token_type"]; ok { // RFC 7662 §2.2; a refresh token has another, or none
+		if s, ok := strictjson.String(kind); !ok || !strings.EqualFold(s, "Bearer") && !strings.EqualFold(s, "DPoP") {
+			return nil, invalid("the issuer says that it is not an access token")
+		}
+	}
 	t, err := readClaims(answer)
 	if err != nil {
 		return nil, err
