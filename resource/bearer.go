@@ -77,7 +77,7 @@ const maxForm = 64 << 10
 // refuseTokenInForm looks at the beginning of a form and leaves the body as it
 // was.
 func refuseTokenInForm(r *http.Request) error {
-	if r.Body == nil || r.Body == http.NoBody {
+	if r.Body == nil {
 		return nil
 	}
 	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media != "application/x-www-form-urlencoded" {

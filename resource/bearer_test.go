@@ -157,6 +157,17 @@ func TestBodiesReachTheHandlerAsTheyWere(t *testing.T) {
 	assert.Equal(t, want, got)
 }
 
+func TestAFormWithoutBody(t *testing.T) {
+	a := newAPI(t, only(t), nil)
+	for _, body := range []io.ReadCloser{nil, http.NoBody} {
+		r := httptest.NewRequest(http.MethodPost, resourceURL, nil)
+		r.Body = body
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Authorization", "Bearer good")
+		assert.Equal(t, http.StatusOK, a.do(r).StatusCode)
+	}
+}
+
 type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, errors.New("connection reset") }
