@@ -17,7 +17,7 @@ import (
 func TestRefreshTokenIsNoAccessTokenAtAResourceThatIsItsClient(t *testing.T) {
 	server := httptest.NewUnstartedServer(nil)
 	at := "http://" + server.Listener.Addr().String()
-	f := newFixture(t, func(c *oauth.Config) { c.Issuer, c.Resources = at, nil })
+	f := newFixture(t, func(c *oauth.Config) { c.Issuer, c.Resources = at, []oauth.Resource{{URI: at}} })
 	server.Config.Handler = f.p
 	server.Start()
 	defer server.Close()
