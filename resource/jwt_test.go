@@ -1,6 +1,7 @@
 package resource_test
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -350,4 +351,17 @@ func TestOneVerifierOfSeveralCannotTell(t *testing.T) {
 		a.accepts(up.token(nil))
 		a.refuses("x.y.z")
 	}
+	t.Run("and then nobody else gets to see the token", func(t *testing.T) {
+		is, seen := newIssuer(t, issuerURL), 0
+		is.set(func() { is.down = errDown })
+		elsewhere := resource.VerifierFunc(func(context.Context, string) (*resource.Token, error) {
+			seen++
+			return nil, resource.ErrInvalidToken
+		})
+		a := newAPI(t, resource.Verifiers{resource.JWT(issuerURL, is.client()), elsewhere}, nil)
+		a.cannotTell(is.token(nil))
+		assert.Zero(t, seen)
+		a.refuses("opaque")
+		assert.Equal(t, 1, seen)
+	})
 }

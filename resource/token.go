@@ -49,23 +49,22 @@ func (f VerifierFunc) VerifyToken(ctx context.Context, token string) (*Token, er
 }
 
 // Verifiers asks one verifier after the other until one accepts the token: for
-// a resource with several issuers. If none does, the token is invalid, unless
-// one of them could not tell.
+// a resource with several issuers. It stops at one that cannot tell. Verifiers
+// made by JWT first look whose token it is; one made by Introspection sends its
+// issuer every token that those before it have refused, so that it comes last.
 type Verifiers []Verifier
 
-// VerifyToken returns the first verifier's answer that is not an error.
+// VerifyToken returns the first answer that is not ErrInvalidToken, and that if
+// there is no other.
 func (vs Verifiers) VerifyToken(ctx context.Context, token string) (*Token, error) {
-	result := ErrInvalidToken
+	err := ErrInvalidToken
 	for _, v := range vs {
-		t, err := v.VerifyToken(ctx, token)
-		if err == nil {
-			return t, nil
-		}
-		if errors.Is(result, ErrInvalidToken) {
-			result = err
+		var t *Token
+		if t, err = v.VerifyToken(ctx, token); !errors.Is(err, ErrInvalidToken) {
+			return t, err
 		}
 	}
-	return nil, result
+	return nil, err
 }
 
 // Token is what a verified access token says. The times have whole seconds.
