@@ -47,3 +47,18 @@ func TestOutageIsNotRedirectedToAStranger(t *testing.T) {
 		assert.NotContains(t, a.body, "directory")
 	})
 }
+
+// An app that does not say when its users signed in cannot honour max_age: that
+// must end, not go round and round between it and the provider.
+func TestMaxAgeWithoutSignInTimeEnds(t *testing.T) {
+	f := newFixture(t)
+	for client, status := range map[string]int{"first": http.StatusSeeOther, "self": http.StatusBadRequest} {
+		_, q := f.authorize(alice(), authorization(client, "max_age", "60")).location(t)
+		a := f.visit(alice(), "GET", q.Get("return_to"), nil)
+		assert.Equal(t, status, a.status, client)
+		assert.Contains(t, a.header.Get("Location")+a.body, "login_required", client)
+		assert.NotContains(t, a.header.Get("Location"), "return_to", client)
+		where, _ := f.visit(&browser{}, "GET", q.Get("return_to"), nil).location(t)
+		assert.Equal(t, "/login", where, "nobody signed in meanwhile")
+	}
+}

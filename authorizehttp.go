@@ -90,6 +90,10 @@ func (p *Provider) decide(w http.ResponseWriter, r *http.Request, req *Authoriza
 		switch {
 		case silent && req.Client.Trust == store.TrustRegistered:
 			refuse(errorf(ErrLoginRequired, "the user is not signed in"))
+		case !req.signInAfter.IsZero() && req.Session.Subject != "" && req.Session.AuthTime.IsZero():
+			// Back from sign-in, and the app does not say when that was: it will
+			// not the next time either.
+			refuse(errorf(ErrLoginRequired, "it is not known when the user signed in"))
 		default:
 			p.askLogin(w, r, req)
 		}
