@@ -76,6 +76,16 @@ func TestFailedExchangeLeavesTheCodeRedeemable(t *testing.T) {
 	assert.Equal(t, "read", got.Scope, "scope is not a parameter here")
 }
 
+func TestCodeOfAnotherClient(t *testing.T) {
+	f := newFixture(t)
+	_, q := f.authorize(alice(), authorization("first")).location(t) // rests on no consent
+	for _, other := range []string{"app", "conf"} {
+		f.refused(f.exchange(other, q.Get("code"), "redirect_uri", "https://own.example/cb"), 400, "invalid_grant")
+	}
+	f.ok(f.exchange("first", q.Get("code")))
+	assert.Empty(t, f.kinds(oauth.EventReplayDetected))
+}
+
 func TestWhatEndsACodeBeforeItIsRedeemed(t *testing.T) {
 	for name, c := range map[string]struct {
 		end    func(f *fixture) error
