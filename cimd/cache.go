@@ -50,37 +50,6 @@ func (c *cache) put(id string, e entry) {
 	c.entries[id] = e
 }
 
-// budget bounds how many requests go out in a minute, so that nobody can point
-// this server at another one. It holds no more hosts than requests.
-type budget struct {
-	mu    sync.Mutex
-	end   time.Time
-	total int
-	hosts map[string]int
-}
-
-const (
-	maxPerMinute = 100
-	maxPerHost   = 10
-)
-
-func newBudget() *budget { return &budget{hosts: map[string]int{}} }
-
-func (b *budget) spend(host string, at time.Time) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !at.Before(b.end) {
-		b.end, b.total = at.Add(time.Minute), 0
-		clear(b.hosts)
-	}
-	if b.total >= maxPerMinute || b.hosts[host] >= maxPerHost {
-		return false
-	}
-	b.total++
-	b.hosts[host]++
-	return true
-}
-
 const defaultAge = time.Hour // of a document whose headers say nothing
 
 // age is how long an answer may be used by its headers (RFC 9111 §4.2), within

@@ -86,7 +86,7 @@ func extend(r *oauth.Registry, cfg Config) error {
 		bad("issuer: %w", err)
 		return errors.Join(errs...)
 	}
-	s := &source{cfg: cfg, reg: r, ownHost: issuer.Hostname(), cache: newCache(), budget: newBudget(), slots: make(chan struct{}, maxInFlight), pinned: map[string][]byte{}}
+	s := &source{cfg: cfg, reg: r, ownHost: issuer.Hostname(), cache: newCache(), budget: fetch.NewBudget(), slots: make(chan struct{}, maxInFlight), pinned: map[string][]byte{}}
 	for id, document := range cfg.Pinned {
 		if _, ok := s.parseID(id); !ok {
 			bad("Config.Pinned: %q is no client ID", id)

@@ -32,7 +32,7 @@ type source struct {
 	ownHost string
 	pinned  map[string][]byte
 	cache   *cache
-	budget  *budget
+	budget  *fetch.Budget
 	slots   chan struct{} // requests under way
 
 	mu    sync.Mutex
@@ -87,7 +87,7 @@ func (s *source) publicName(host string) bool {
 // is not there or not fresh. What it finds, and what it does not, is then in the
 // cache for client.
 func (s *source) onRequest(ctx context.Context, params url.Values) (url.Values, error) {
-	if ids := params["client_id"]; len(ids) == 1 {
+	if ids := params["client_id"]; len(ids) == 1 && !s.upToDate(ids[0]) {
 		if u, ok := s.parseID(ids[0]); ok {
 			return params, s.refresh(ctx, ids[0], u)
 		}
@@ -99,6 +99,11 @@ func (s *source) onRequest(ctx context.Context, params url.Values) (url.Values, 
 // that is at hand, so that one request of a client sees one document, and an ID
 // that nobody was granted anything for costs nobody else a request.
 func (s *source) client(ctx context.Context, id string) (*oauth.Client, error) {
+	if s.cfg.Allow == nil { // what is at hand was found to be an ID before
+		if c := s.cached(id); c != nil {
+			return c, nil
+		}
+	}
 	u, ok := s.parseID(id)
 	if !ok {
 		return nil, store.ErrNotFound
@@ -161,11 +166,17 @@ func (s *source) cached(id string) *oauth.Client {
 	return &out
 }
 
+// upToDate reports whether nothing is to be asked about the ID for now.
+func (s *source) upToDate(id string) bool {
+	_, pinned := s.pinned[id]
+	return pinned || time.Now().Before(s.cache.get(id).fresh)
+}
+
 // refresh brings the cache up to date. Whoever asks for the same document
 // meanwhile waits for the one request. It fails only if ctx ends or Allow does:
 // a document that is not to be had is not an error, but no client.
 func (s *source) refresh(ctx context.Context, id string, u *url.URL) error {
-	if s.pinned[id] != nil || time.Now().Before(s.cache.get(id).fresh) {
+	if s.upToDate(id) {
 		return nil
 	}
 	if allowed, err := s.allowed(ctx, u); err != nil || !allowed {
@@ -206,7 +217,7 @@ var errTooMany = errors.New("too many requests for documents")
 // the moment leaves the old document in use until it expires; one that answers
 // with no document ends it.
 func (s *source) fetch(ctx context.Context, id string, u *url.URL) {
-	if time.Now().Before(s.cache.get(id).fresh) { // somebody has just been here
+	if s.upToDate(id) { // somebody has just been here
 		return
 	}
 	start := time.Now()
@@ -238,7 +249,7 @@ func (s *source) get(ctx context.Context, id string, u *url.URL) (*oauth.Client,
 	default:
 		return nil, 0, errTooMany
 	}
-	if !s.budget.spend(u.Hostname(), time.Now()) {
+	if !s.budget.Spend(u.Hostname(), time.Now()) {
 		return nil, 0, errTooMany
 	}
 	body, header, err := fetch.Get(ctx, s.cfg.HTTPClient, id, maxDocument)

@@ -219,3 +219,22 @@ func TestSEC241_SlowAnswersEndInTime(t *testing.T) {
 		}
 	})
 }
+
+func TestBudgetIsPerHostAndInAll(t *testing.T) {
+	b, at := fetch.NewBudget(), time.Now()
+	spend := func(host string, n int) (ok int) {
+		for range n {
+			if b.Spend(host, at) {
+				ok++
+			}
+		}
+		return ok
+	}
+	assert.Equal(t, 10, spend("a", 50))
+	for i := range 9 {
+		assert.Equal(t, 10, spend(fmt.Sprint(i), 10))
+	}
+	assert.Zero(t, spend("b", 1))
+	at = at.Add(time.Minute)
+	assert.Equal(t, 1, spend("a", 1))
+}
