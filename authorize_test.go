@@ -253,3 +253,13 @@ func TestResourceIsTheAudience(t *testing.T) {
 	plain := newFixture(t, func(c *oauth.Config) { c.Resources = nil })
 	assert.Equal(t, issuer, aud(plain.login("app")), "the issuer where there are no resources")
 }
+
+// A client that another source brings is judged at every request.
+func TestWebClientHasNoLoopbackAddress(t *testing.T) {
+	f := newFixture(t)
+	c := *f.client("app")
+	c.ID, c.ApplicationType, c.RedirectURIs = "web", "web", []string{"http://127.0.0.1/cb"}
+	require.NoError(t, f.store.CreateClient(t.Context(), c))
+	f.page(f.authorize(alice(), authorization("x", "client_id", "web", "redirect_uri", "http://127.0.0.1/cb")), 400)
+	f.page(f.authorize(alice(), authorization("x", "client_id", "web", "redirect_uri", "http://127.0.0.1:5000/cb")), 400)
+}

@@ -233,3 +233,31 @@ func TestKeysThatAreRefused(t *testing.T) {
 		assert.Error(t, err, name)
 	}
 }
+
+// The store of managed keys fails at first, later, or holds what nobody can read.
+func TestManagedKeysInAStoreThatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, s := outageFixture(t)
+		cfg := f.config()
+		cfg.Keys = nil
+		s.after = 0
+		_, err := oauth.New(cfg)
+		require.ErrorIs(t, err, errDown)
+		s.after = -1
+		f.p, err = oauth.New(cfg)
+		require.NoError(t, err)
+		token := f.ok(f.post("/oauth/token", "cc", ccForm)).AccessToken
+		require.True(t, f.active(token))
+		s.after = 0
+		time.Sleep(time.Hour / 2)
+		assert.Contains(t, f.jwks(), kid(t, token), "what is known stays in force")
+		s.after = -1
+
+		record, err := f.store.Code(t.Context(), "keys", "signing")
+		require.NoError(t, err)
+		record.Data = []byte("not sealed")
+		require.NoError(t, f.store.UpdateCode(t.Context(), record))
+		_, err = oauth.New(cfg)
+		assert.ErrorContains(t, err, "another secret")
+	})
+}

@@ -325,3 +325,16 @@ func TestCancelledRequest(t *testing.T) {
 	assert.NotContains(t, w.Body.String(), "invalid_grant")
 	f.ok(f.exchange("app", code))
 }
+
+type refusing struct{ store.Store }
+
+func (refusing) CreateToken(context.Context, store.Token) error { return store.ErrInvalid }
+
+// A record that the store cannot keep is the server's fault, not the client's.
+func TestStoreThatRefusesARecord(t *testing.T) {
+	f := newFixture(t, func(c *oauth.Config) { c.Store = refusing{store.NewMemory()} })
+	_, q := f.authorize(alice(), authorization("first")).location(t)
+	assert.Equal(t, "server_error", q.Get("error"))
+	token := f.ok(f.post("/oauth/token", "cc", ccForm)).AccessToken
+	f.refused(f.post("/oauth/revoke", "cc", url.Values{"token": {token}}), 500, "server_error")
+}
