@@ -1,0 +1,57 @@
+// Package mcp is the profile for authorization servers of the Model Context
+// Protocol: the extensions with which MCP clients of every vendor connect
+// without any set-up by their users. It chooses and configures; what the
+// extensions do is theirs to say.
+package mcp
+
+import (
+	"net/http"
+
+	"github.com/seed-e797c9ce/oauth"
+	"github.com/seed-e797c9ce/oauth/assertion"
+	"github.com/seed-e797c9ce/oauth/cimd"
+	"github.com/seed-e797c9ce/oauth/registration"
+)
+
+// OfflineAccess is the scope that some clients add to ask for a refresh token
+// (OpenID Connect Core §11). Whether they get one does not depend on it.
+const OfflineAccess = "offline_access"
+
+// Config is what an app has to say. Whoever needs more of an extension lists the
+// extensions itself.
+type Config struct {
+	// Scopes are all that clients which nobody registered may ask for, whether
+	// they have a metadata document or register themselves; OfflineAccess is
+	// added to them. Required if the provider has scopes.
+	Scopes []string
+
+	// NoRegistration leaves out Dynamic Client Registration (RFC 7591), which MCP
+	// deprecates and many clients still need.
+	NoRegistration bool
+
+	// Address is where a registration comes from, for its limits: see
+	// registration.Config.Address. Nil: the host of r.RemoteAddr, which behind a
+	// proxy is the proxy's.
+	Address func(r *http.Request) string
+}
+
+// Profile returns the extensions for oauth.Config.Extensions: client ID metadata
+// documents, registration, private_key_jwt and the scope offline_access.
+func Profile(cfg Config) []oauth.Extension {
+	scopes := append([]string{}, cfg.Scopes...)
+	if len(scopes) > 0 {
+		scopes = append(scopes, OfflineAccess)
+	}
+	list := []oauth.Extension{
+		oauth.ExtensionFunc(func(r *oauth.Registry) error {
+			r.Scope(OfflineAccess, "Stay connected while you are away")
+			return nil
+		}),
+		cimd.New(cimd.Config{Scopes: scopes}),
+		assertion.New(assertion.Config{}),
+	}
+	if !cfg.NoRegistration {
+		list = append(list, registration.New(registration.Config{Scopes: scopes, Address: cfg.Address}))
+	}
+	return list
+}
