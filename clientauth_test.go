@@ -270,6 +270,9 @@ func TestBackChannelTakesFormsOnly(t *testing.T) {
 	r.Header.Set("Content-Type", form)
 	r.Header.Set("Content-Encoding", "gzip")
 	assert.Equal(t, http.StatusUnsupportedMediaType, f.do(r).status)
+	r = f.postRequest("/oauth/token", "cc", ccForm)
+	r.Header.Add("Content-Type", "application/json")
+	f.refused(f.do(r), 400, oauth.ErrInvalidRequest)
 	for _, path := range []string{"//oauth/token", "/oauth/token/", "/oauth/TOKEN", "/x/../oauth/token", "/oauth/token%2f", "/token"} {
 		assert.Equal(t, http.StatusNotFound, send("POST", path, form, body).status, path)
 	}
