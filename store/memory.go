@@ -1,137 +1,88 @@
 package store
 
 import (
-	"cmp"
 	"context"
-	"slices"
-	"sync"
 	"time"
 )
 
-// Memory is a Store in the memory of one process. It is safe for use by many
-// goroutines; its data ends with it.
+// Memory is a Store in the memory of one process: for tests, for trying things
+// out, and for a single server that may forget everything when it restarts. It
+// is safe for use by many goroutines at once.
+//
+// An authorization takes some 600 bytes, indexes included, and what
+// DeleteExpired deletes is free to be used again: call it now and then, or the
+// Memory grows. Methods on one record take the same time however many there
+// are. Those that work on many, which are RevokeTokens, RevokeConsents, the
+// lists and DeleteExpired, do it in steps and make no other call wait for more
+// than one of them; RevokeTokens and RevokeConsents nevertheless take effect in
+// a single moment, and once begun they run to their end.
+//
+// The zero Memory cannot be used; call [NewMemory].
 type Memory struct {
-	mu       sync.Mutex
-	clients  map[string]Client
-	codes    map[codeKey]Code
-	tokens   map[string]Token
-	consents map[consentKey]Consent
+	clients, codes, tokens, consents *table
 }
 
-type (
-	codeKey    struct{ kind, key string }
-	consentKey struct{ subject, clientID string }
+// The fields of each table, and the orders that they are kept in.
+const (
+	tokenID, tokenSubject, tokenClient = 0, 1, 2
+	consentSubject, consentClient      = 0, 1
+
+	bySubject, byClient = 0, 1 // orders of tokens and consents
 )
 
 // NewMemory returns an empty Memory.
-func NewMemory() *Memory {
+func NewMemory() *Memory { return newMemory(32) }
+
+// newMemory returns a Memory whose tables have some number of shards: more, and
+// two calls that come at once seldom want the same one; fewer, and a call that
+// looks at all of them has less to do.
+func newMemory(shards int) *Memory {
 	return &Memory{
-		clients:  map[string]Client{},
-		codes:    map[codeKey]Code{},
-		tokens:   map[string]Token{},
-		consents: map[consentKey]Consent{},
+		clients: newTable(shards, layout{fields: 1, key: 1, orders: []orderBy{{group: -1, id: 0}}}),
+		codes:   newTable(shards, layout{fields: 2, key: 2}),
+		tokens: newTable(shards, layout{fields: 3, key: 1, orders: []orderBy{
+			bySubject: {group: tokenSubject, id: tokenID},
+			byClient:  {group: tokenClient, id: tokenID},
+		}}),
+		consents: newTable(shards, layout{fields: 2, key: 2, orders: []orderBy{
+			bySubject: {group: consentSubject, id: consentClient},
+			byClient:  {group: consentClient, id: consentSubject},
+		}}),
 	}
 }
 
-// enter takes the lock, unless the context has ended.
-func (m *Memory) enter(ctx context.Context) error {
+// DeleteExpired implements Store. If the context ends meanwhile, it returns
+// what it has deleted so far and the context's error.
+func (m *Memory) DeleteExpired(ctx context.Context, before time.Time, limit int) (d Deleted, err error) {
+	if err := ctx.Err(); err != nil {
+		return d, err
+	}
+	at := before.UnixMicro()
+	if d.Clients, err = m.clients.purge(ctx.Err, at, limit); err != nil {
+		return d, err
+	}
+	if d.Codes, err = m.codes.purge(ctx.Err, at, limit-d.Total()); err != nil {
+		return d, err
+	}
+	d.Tokens, err = m.tokens.purge(ctx.Err, at, limit-d.Total())
+	return d, err
+}
+
+// all decodes a list of records.
+func all[R any](list []record, decode func(record) R) []R {
+	out := make([]R, len(list))
+	for i, rec := range list {
+		out[i] = decode(rec)
+	}
+	return out
+}
+
+func checkPage(ctx context.Context, limit int) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	m.mu.Lock()
-	return nil
-}
-
-// DeleteExpired implements Store.
-func (m *Memory) DeleteExpired(ctx context.Context, before time.Time, limit int) (Deleted, error) {
-	var d Deleted
-	if err := m.enter(ctx); err != nil {
-		return d, err
-	}
-	defer m.mu.Unlock()
-	d.Clients = purge(m.clients, limit, func(c Client) bool { return due(c.PurgeAt, before) })
-	d.Codes = purge(m.codes, limit-d.Total(), func(c Code) bool { return due(c.PurgeAt, before) })
-	d.Tokens = purge(m.tokens, limit-d.Total(), func(t Token) bool { return due(t.PurgeAt, before) })
-	return d, nil
-}
-
-func due(purgeAt, before time.Time) bool { return !purgeAt.IsZero() && !purgeAt.After(before) }
-
-func purge[K comparable, R any](records map[K]R, limit int, isDue func(R) bool) int {
-	n := 0
-	for k, r := range records {
-		if n >= limit {
-			break
-		}
-		if isDue(r) {
-			delete(records, k)
-			n++
-		}
-	}
-	return n
-}
-
-// page returns the records that match, in the order of their keys, that come
-// after the key given.
-func page[K comparable, R any](records map[K]R, key func(R) string, match func(R) bool, after string, limit int) ([]R, error) {
 	if limit < 1 || limit > MaxPage {
-		return nil, ErrInvalid
+		return ErrInvalid
 	}
-	var list []R
-	for _, r := range records {
-		if match(r) && key(r) > after {
-			list = append(list, r)
-		}
-	}
-	slices.SortFunc(list, func(a, b R) int { return cmp.Compare(key(a), key(b)) })
-	return list[:min(limit, len(list))], nil
-}
-
-func stamp(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
-
-func set(lists ...[]string) []string {
-	all := slices.Concat(lists...)
-	slices.Sort(all)
-	return slices.Compact(all)
-}
-
-func clonePage[R any](list []R, err error, clone func(R) R) ([]R, error) {
-	for i := range list {
-		list[i] = clone(list[i])
-	}
-	return list, err
-}
-
-func (t Token) clone() Token {
-	t.Scopes, t.Resources = slices.Clone(t.Scopes), slices.Clone(t.Resources)
-	t.Successor, t.Data = slices.Clone(t.Successor), slices.Clone(t.Data)
-	for _, at := range []*time.Time{&t.RotatedAt, &t.CreatedAt, &t.LastUsedAt, &t.ExpiresAt, &t.RevokedAt, &t.PurgeAt} {
-		*at = stamp(*at)
-	}
-	return t
-}
-
-func (c Code) clone() Code {
-	c.Data = slices.Clone(c.Data)
-	c.ExpiresAt, c.ConsumedAt, c.PurgeAt = stamp(c.ExpiresAt), stamp(c.ConsumedAt), stamp(c.PurgeAt)
-	return c
-}
-
-func (c Consent) clone() Consent {
-	c.Scopes, c.Resources = set(c.Scopes), set(c.Resources)
-	c.GrantedAt, c.UpdatedAt = stamp(c.GrantedAt), stamp(c.UpdatedAt)
-	return c
-}
-
-func (c Client) clone() Client {
-	c.Secrets = slices.Clone(c.Secrets)
-	for i := range c.Secrets {
-		c.Secrets[i].ExpiresAt = stamp(c.Secrets[i].ExpiresAt)
-	}
-	for _, list := range []*[]string{&c.RedirectURIs, &c.GrantTypes, &c.ResponseTypes, &c.Scopes, &c.DefaultScopes, &c.Resources, &c.Contacts} {
-		*list = slices.Clone(*list)
-	}
-	c.JWKS, c.Data = slices.Clone(c.JWKS), slices.Clone(c.Data)
-	c.CreatedAt, c.UpdatedAt, c.PurgeAt = stamp(c.CreatedAt), stamp(c.UpdatedAt), stamp(c.PurgeAt)
-	return c
+	return nil
 }

@@ -1,77 +1,63 @@
 package store
 
-import "context"
+import (
+	"context"
+)
 
 // Client implements Clients.
 func (m *Memory) Client(ctx context.Context, id string) (Client, error) {
-	if err := m.enter(ctx); err != nil {
+	if err := ctx.Err(); err != nil {
 		return Client{}, err
 	}
-	defer m.mu.Unlock()
-	c, ok := m.clients[id]
-	if !ok {
-		return Client{}, ErrNotFound
+	rec, err := m.clients.lookup(id)
+	if err != nil {
+		return Client{}, err
 	}
-	return c.clone(), nil
+	return decodeClient(rec), nil
 }
 
 // CreateClient implements Clients.
 func (m *Memory) CreateClient(ctx context.Context, c Client) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if err := c.Check(); err != nil {
 		return err
 	}
-	if err := m.enter(ctx); err != nil {
-		return err
-	}
-	defer m.mu.Unlock()
-	if _, ok := m.clients[c.ID]; ok {
-		return ErrExists
-	}
 	c.Version = 1
-	m.clients[c.ID] = c.clone()
-	return nil
+	return m.clients.create(encodeClient(c))
 }
 
 // UpdateClient implements Clients.
 func (m *Memory) UpdateClient(ctx context.Context, c Client) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if err := c.Check(); err != nil {
 		return err
 	}
-	if err := m.enter(ctx); err != nil {
-		return err
-	}
-	defer m.mu.Unlock()
-	old, ok := m.clients[c.ID]
-	switch {
-	case !ok:
-		return ErrNotFound
-	case old.Version != c.Version:
-		return ErrConflict
-	}
 	c.Version++
-	m.clients[c.ID] = c.clone()
-	return nil
+	return m.clients.swap(encodeClient(c), nil)
 }
 
 // DeleteClient implements Clients.
 func (m *Memory) DeleteClient(ctx context.Context, id string) error {
-	if err := m.enter(ctx); err != nil {
+	if err := ctx.Err(); err != nil {
 		return err
 	}
-	defer m.mu.Unlock()
-	if _, ok := m.clients[id]; !ok {
-		return ErrNotFound
-	}
-	delete(m.clients, id)
-	return nil
+	return m.clients.changeKey(func(s *shard, h uint64, n uint32, exists bool) error {
+		if !exists {
+			return ErrNotFound
+		}
+		s.remove(h, n)
+		return nil
+	}, id)
 }
 
 // ListClients implements Clients.
 func (m *Memory) ListClients(ctx context.Context, after string, limit int) ([]Client, error) {
-	if err := m.enter(ctx); err != nil {
+	if err := checkPage(ctx, limit); err != nil {
 		return nil, err
 	}
-	defer m.mu.Unlock()
-	list, err := page(m.clients, func(c Client) string { return c.ID }, func(Client) bool { return true }, after, limit)
-	return clonePage(list, err, Client.clone)
+	return all(m.clients.list(selection{}, after, limit), decodeClient), nil
 }

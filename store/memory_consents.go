@@ -1,67 +1,90 @@
 package store
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // Consent implements Consents.
 func (m *Memory) Consent(ctx context.Context, subject, clientID string) (Consent, error) {
-	if err := m.enter(ctx); err != nil {
+	if err := ctx.Err(); err != nil {
 		return Consent{}, err
 	}
-	defer m.mu.Unlock()
-	c, ok := m.consents[consentKey{subject, clientID}]
-	if !ok {
-		return Consent{}, ErrNotFound
+	rec, err := m.consents.lookup(subject, clientID)
+	if err != nil {
+		return Consent{}, err
 	}
-	return c.clone(), nil
+	return decodeConsent(rec), nil
 }
 
 // GrantConsent implements Consents.
 func (m *Memory) GrantConsent(ctx context.Context, c Consent) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if err := c.Check(); err != nil {
 		return err
 	}
-	if err := m.enter(ctx); err != nil {
-		return err
-	}
-	defer m.mu.Unlock()
-	old, ok := m.consents[consentKey{c.Subject, c.ClientID}]
-	if ok && old.ClientHash == c.ClientHash {
-		c.Scopes = set(old.Scopes, c.Scopes)
-		c.Resources = set(old.Resources, c.Resources)
-		c.GrantedAt = old.GrantedAt
-		if err := c.Check(); err != nil {
+	return m.consents.changeKey(func(s *shard, h uint64, n uint32, exists bool) error {
+		if !exists {
+			s.insert(h, encodeConsent(c.merged(Consent{})))
+			return nil
+		}
+		old := decodeConsent(slices.Clone(s.record(n)))
+		if old.ClientHash != c.ClientHash {
+			old = Consent{GrantedAt: c.GrantedAt}
+		}
+		both := c.merged(old)
+		both.GrantedAt = old.GrantedAt
+		if err := both.Check(); err != nil {
 			return err
 		}
-	}
-	m.consents[consentKey{c.Subject, c.ClientID}] = c.clone()
-	return nil
+		s.replace(n, encodeConsent(both))
+		return nil
+	}, c.Subject, c.ClientID)
+}
+
+// merged returns c with the scopes and resources of another, as sets.
+func (c Consent) merged(old Consent) Consent {
+	c.Scopes = union(old.Scopes, c.Scopes)
+	c.Resources = union(old.Resources, c.Resources)
+	return c
+}
+
+func union(lists ...[]string) []string {
+	list := slices.Concat(lists...)
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // RevokeConsents implements Consents.
 func (m *Memory) RevokeConsents(ctx context.Context, q ConsentQuery) (int, error) {
-	if q == (ConsentQuery{}) {
-		return 0, ErrInvalid
-	}
-	if err := m.enter(ctx); err != nil {
+	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	defer m.mu.Unlock()
-	n := 0
-	for k, c := range m.consents {
-		if (q.Subject == "" || q.Subject == c.Subject) && (q.ClientID == "" || q.ClientID == c.ClientID) {
-			delete(m.consents, k)
-			n++
-		}
+	switch {
+	case q == (ConsentQuery{}):
+		return 0, ErrInvalid
+	case q.ClientID == "":
+		return m.consents.sweep(&sweep{selection: selection{order: bySubject, group: q.Subject}, delete: true}), nil
+	case q.Subject == "":
+		return m.consents.sweep(&sweep{selection: selection{order: byClient, group: q.ClientID}, delete: true}), nil
 	}
-	return n, nil
+	deleted := 0
+	err := m.consents.changeKey(func(s *shard, h uint64, n uint32, exists bool) error {
+		if exists {
+			s.remove(h, n)
+			deleted = 1
+		}
+		return nil
+	}, q.Subject, q.ClientID)
+	return deleted, err
 }
 
 // ListConsents implements Consents.
 func (m *Memory) ListConsents(ctx context.Context, subject, after string, limit int) ([]Consent, error) {
-	if err := m.enter(ctx); err != nil {
+	if err := checkPage(ctx, limit); err != nil {
 		return nil, err
 	}
-	defer m.mu.Unlock()
-	list, err := page(m.consents, func(c Consent) string { return c.ClientID }, func(c Consent) bool { return c.Subject == subject }, after, limit)
-	return clonePage(list, err, Consent.clone)
+	return all(m.consents.list(selection{order: bySubject, group: subject}, after, limit), decodeConsent), nil
 }

@@ -7,94 +7,92 @@ import (
 
 // Token implements Tokens.
 func (m *Memory) Token(ctx context.Context, id string) (Token, error) {
-	if err := m.enter(ctx); err != nil {
+	if err := ctx.Err(); err != nil {
 		return Token{}, err
 	}
-	defer m.mu.Unlock()
-	t, ok := m.tokens[id]
-	if !ok {
-		return Token{}, ErrNotFound
+	rec, err := m.tokens.lookup(id)
+	if err != nil {
+		return Token{}, err
 	}
-	return t.clone(), nil
+	return decodeToken(rec), nil
 }
 
 // CreateToken implements Tokens.
 func (m *Memory) CreateToken(ctx context.Context, t Token) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if err := t.Check(); err != nil {
 		return err
 	}
-	if err := m.enter(ctx); err != nil {
-		return err
-	}
-	defer m.mu.Unlock()
-	if _, ok := m.tokens[t.ID]; ok {
-		return ErrExists
-	}
 	t.Version = 1
-	m.tokens[t.ID] = t.clone()
-	return nil
+	return m.tokens.create(encodeToken(t))
 }
 
 // UpdateToken implements Tokens.
 func (m *Memory) UpdateToken(ctx context.Context, t Token) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if err := t.Check(); err != nil {
 		return err
 	}
-	if err := m.enter(ctx); err != nil {
-		return err
-	}
-	defer m.mu.Unlock()
-	old, ok := m.tokens[t.ID]
-	switch {
-	case !ok:
-		return ErrNotFound
-	case !old.RevokedAt.IsZero():
-		return ErrRevoked
-	case old.Version != t.Version:
-		return ErrConflict
-	}
 	t.Version++
 	t.RevokedAt = time.Time{}
-	m.tokens[t.ID] = t.clone()
-	return nil
+	return m.tokens.swap(encodeToken(t), ErrRevoked)
 }
 
 // RevokeTokens implements Tokens.
 func (m *Memory) RevokeTokens(ctx context.Context, q TokenQuery, at, purgeAt time.Time) (int, error) {
-	if q == (TokenQuery{}) || at.IsZero() {
-		return 0, ErrInvalid
-	}
-	if err := m.enter(ctx); err != nil {
+	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	defer m.mu.Unlock()
-	n := 0
-	for id, t := range m.tokens {
-		if q.selects(t) && t.RevokedAt.IsZero() {
-			t.RevokedAt, t.PurgeAt = stamp(at), stamp(purgeAt)
-			t.Version++
-			m.tokens[id] = t
-			n++
-		}
+	revoked, purge := at.UnixMicro(), purgeAt.UnixMicro()
+	if q == (TokenQuery{}) || revoked == noTime {
+		return 0, ErrInvalid
 	}
-	return n, nil
+	if q.ID == "" {
+		return m.tokens.sweep(&sweep{selection: q.selection(), ended: revoked, purge: purge}), nil
+	}
+	marked := 0
+	err := m.tokens.changeKey(func(s *shard, _ uint64, n uint32, exists bool) error {
+		if exists && q.selects(s.record(n)) && s.record(n).ended() == noTime {
+			s.mark(n, revoked, purge)
+			marked = 1
+		}
+		return nil
+	}, q.ID)
+	return marked, err
 }
 
 // ListTokens implements Tokens.
 func (m *Memory) ListTokens(ctx context.Context, q TokenQuery, after string, limit int) ([]Token, error) {
+	if err := checkPage(ctx, limit); err != nil {
+		return nil, err
+	}
 	if q == (TokenQuery{}) {
 		return nil, ErrInvalid
 	}
-	if err := m.enter(ctx); err != nil {
-		return nil, err
+	if q.ID == "" {
+		return all(m.tokens.list(q.selection(), after, limit), decodeToken), nil
 	}
-	defer m.mu.Unlock()
-	list, err := page(m.tokens, func(t Token) string { return t.ID }, q.selects, after, limit)
-	return clonePage(list, err, Token.clone)
+	rec, err := m.tokens.lookup(q.ID)
+	if err != nil || q.ID <= after || !q.selects(rec) {
+		return nil, nil // the only error is ErrNotFound
+	}
+	return []Token{decodeToken(rec)}, nil
 }
 
-func (q TokenQuery) selects(t Token) bool {
-	return (q.ID == "" || q.ID == t.ID) &&
-		(q.Subject == "" || q.Subject == t.Subject) &&
-		(q.ClientID == "" || q.ClientID == t.ClientID)
+// selection returns what a query without an ID selects.
+func (q TokenQuery) selection() selection {
+	if q.Subject == "" {
+		return selection{order: byClient, group: q.ClientID}
+	}
+	return selection{order: bySubject, group: q.Subject, field: tokenClient, value: q.ClientID}
+}
+
+// selects reports whether the record with the query's ID has its other fields.
+func (q TokenQuery) selects(rec record) bool {
+	return (q.Subject == "" || string(rec.field(tokenSubject)) == q.Subject) &&
+		(q.ClientID == "" || string(rec.field(tokenClient)) == q.ClientID)
 }

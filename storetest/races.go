@@ -238,7 +238,7 @@ func raceConsumeUpdate(ctx context.Context, a, b store.Store) error {
 					return true, err
 				}
 				if late && c.ConsumedAt.IsZero() {
-					return true, errors.New("a Code was not consumed once ConsumeCode had returned")
+					return true, errors.New("a record was not consumed once ConsumeCode had returned")
 				}
 				err = s.UpdateCode(ctx, c)
 				if err == nil {
@@ -329,14 +329,14 @@ func updateOnce(ctx context.Context, s store.Store, id string, revoked *atomic.B
 		return true, err
 	}
 	if late && t.RevokedAt.IsZero() {
-		return true, errors.New("Token returned a record as not revoked once RevokeTokens had returned")
+		return true, errors.New("a record was not revoked once RevokeTokens had returned, says Token")
 	}
 	list, err := s.ListTokens(ctx, store.TokenQuery{Subject: t.Subject, ClientID: t.ClientID}, "", 10)
 	if err != nil {
 		return true, err
 	}
 	if late && slices.ContainsFunc(list, func(t store.Token) bool { return t.RevokedAt.IsZero() }) {
-		return true, errors.New("ListTokens returned a record as not revoked once RevokeTokens had returned")
+		return true, errors.New("a record was not revoked once RevokeTokens had returned, says ListTokens")
 	}
 	t.PurgeAt = farFuture
 	err = s.UpdateToken(ctx, t)
