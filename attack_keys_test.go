@@ -2,6 +2,7 @@ package oauth_test
 
 import (
 	"context"
+	"errors"
 	"net/http/httptest"
 	"testing"
 	"testing/synctest"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-e797c9ce/oauth"
+	"github.com/seed-e797c9ce/oauth/resource"
 )
 
 // keysOf is a key source that honours its context.
@@ -36,4 +38,38 @@ func TestKeysAreLoadedForAllNotForTheOneWhoAsks(t *testing.T) {
 		assert.Contains(t, a.body, `"second"`)
 		assert.Empty(t, f.kinds(oauth.EventOutage))
 	})
+}
+
+// A token whose key is not known while the source fails is not called invalid:
+// nobody knows, and asking again and again helps nobody.
+func TestUnknownKeyIsNotInvalidWhileTheSourceFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &failingKeys{}
+		f := newFixture(t, func(c *oauth.Config) { c.Keys = source })
+		other := newFixture(t, func(c *oauth.Config) { c.Keys = oauth.StaticKeys{{ID: "other", Signer: testKeys()[0].Signer}} })
+		unknown := other.login("app").AccessToken
+		time.Sleep(30 * time.Second)
+		source.err = errors.New("down")
+		before := source.asked
+		for range 20 {
+			_, err := f.p.Verifier().VerifyToken(t.Context(), unknown)
+			assert.Error(t, err)
+			assert.NotErrorIs(t, err, resource.ErrInvalidToken)
+		}
+		assert.Equal(t, 1, source.asked-before)
+		source.err = nil
+		time.Sleep(11 * time.Second)
+		_, err := f.p.Verifier().VerifyToken(t.Context(), unknown)
+		assert.ErrorIs(t, err, resource.ErrInvalidToken)
+	})
+}
+
+type failingKeys struct {
+	err   error
+	asked int
+}
+
+func (k *failingKeys) Keys(context.Context) ([]oauth.Key, error) {
+	k.asked++
+	return testKeys(), k.err
 }

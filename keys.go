@@ -63,7 +63,8 @@ type keys struct {
 	failed  func(error)
 	current atomic.Pointer[keyring]
 	loading sync.Mutex
-	asked   atomic.Int64 // when, in Unix nanoseconds
+	asked   atomic.Int64 // when it last answered, in Unix nanoseconds
+	broken  error        // what it answered then; loading guards it
 }
 
 func (k *keys) ring(ctx context.Context) (*keyring, error) {
@@ -77,17 +78,21 @@ func (k *keys) ring(ctx context.Context) (*keyring, error) {
 		return ring, nil // someone is asking; what is known is good enough
 	}
 	defer k.loading.Unlock()
-	return k.load(ctx, ring)
+	loaded, err := k.load(ctx, ring)
+	if ring != nil {
+		return loaded, nil
+	}
+	return loaded, err
 }
 
 // forUnknown asks again because a token names a key that is not known: another
-// instance may have made it.
+// instance may have made it. While the source fails, nobody can say.
 func (k *keys) forUnknown(ctx context.Context) (*keyring, error) {
 	k.loading.Lock()
 	defer k.loading.Unlock()
 	ring := k.current.Load()
 	if ring != nil && time.Now().UnixNano()-k.asked.Load() < int64(unknownKeyWait) {
-		return ring, nil
+		return ring, k.broken
 	}
 	return k.load(ctx, ring)
 }
@@ -96,19 +101,19 @@ func (k *keys) forUnknown(ctx context.Context) (*keyring, error) {
 func (k *keys) load(ctx context.Context, old *keyring) (*keyring, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keyTimeout)
 	defer cancel()
-	k.asked.Store(time.Now().UnixNano())
 	list, err := k.source.Keys(ctx)
+	k.asked.Store(time.Now().UnixNano()) // not before: those who wait need not ask again
 	var ring *keyring
 	if err == nil {
 		ring, err = newKeyring(list, old)
 	}
-	switch {
+	switch k.broken = err; {
 	case err == nil:
 		k.current.Store(ring)
 		return ring, nil
 	case old != nil:
 		k.failed(err)
-		return old, nil
+		return old, err
 	}
 	k.asked.Store(0)
 	return nil, err
