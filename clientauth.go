@@ -29,6 +29,8 @@ type Credentials struct {
 	Basic    bool                 // by the Authorization header, not in the form
 	Form     url.Values           // the whole request, for methods of extensions
 	TLS      *tls.ConnectionState // for methods of extensions
+
+	knownOnly bool // only a secret that matched before: no bcrypt run
 }
 
 // AuthenticateClient returns the client that the credentials belong to. A public
@@ -82,6 +84,12 @@ func (p *Provider) authenticate(ctx context.Context, c Credentials) (*Client, er
 				hashes = append(hashes, s.Hash)
 			}
 		}
+	}
+	if c.knownOnly {
+		if reason == nil && p.secrets.knows(c.Secret, hashes) {
+			return client, nil
+		}
+		return nil, invalidClient("secret has not matched before")
 	}
 	err = p.secrets.verify(ctx, c.Secret, hashes)
 	switch {
@@ -152,18 +160,37 @@ func (p *Provider) authenticateRequest(ctx context.Context, r *http.Request, for
 		return nil, p.refused(ctx, Event{Kind: EventClientAuthFailed},
 			invalidClient("Authorization header is not Basic credentials"))
 	}
+	client, err := p.authenticateBasic(ctx, Credentials{ClientID: c.ClientID, Basic: true, Form: form, TLS: r.TLS}, basicSpellings(id, secret))
+	if err != nil {
+		return nil, p.refused(ctx, Event{Kind: EventClientAuthFailed, ClientID: loggable(id)}, err)
+	}
+	return client, nil
+}
+
+// authenticateBasic tries the spellings: first for a secret that has matched
+// before, which costs nothing, so that a client that encodes its secret does not
+// pay a failed bcrypt run for the other spelling at every request.
+func (p *Provider) authenticateBasic(ctx context.Context, c Credentials, spellings [][2]string) (*Client, error) {
+	inForm := c.ClientID
 	var last error
-	for _, try := range basicSpellings(id, secret) {
-		if c.ClientID != "" && form.Get("client_id") != try[0] {
-			last = p.refused(ctx, Event{Kind: EventClientAuthFailed, ClientID: loggable(try[0])},
-				errorf(ErrInvalidRequest, "client_id differs from the one in the Authorization header"))
-			continue
+	for _, knownOnly := range []bool{true, false} {
+		for _, try := range spellings {
+			if knownOnly && len(spellings) == 1 {
+				continue
+			}
+			if inForm != "" && inForm != try[0] {
+				if last == nil {
+					last = errorf(ErrInvalidRequest, "client_id differs from the one in the Authorization header")
+				}
+				continue
+			}
+			c.ClientID, c.Secret, c.knownOnly = try[0], try[1], knownOnly
+			client, err := p.authenticate(ctx, c)
+			if err == nil || !errors.Is(err, ErrInvalidClient) {
+				return client, err
+			}
+			last = err
 		}
-		client, err := p.AuthenticateClient(ctx, Credentials{ClientID: try[0], Secret: try[1], Basic: true, Form: form, TLS: r.TLS})
-		if err == nil || !errors.Is(err, ErrInvalidClient) {
-			return client, err
-		}
-		last = err
 	}
 	return nil, last
 }

@@ -42,7 +42,9 @@ type Config struct {
 
 	// LoginURL is where a browser goes that has no session: a path of the app
 	// or a URL. It gets the parameter return_to, where to send the browser
-	// afterwards: a path if LoginURL is one, else a URL of the issuer.
+	// afterwards: a path if LoginURL is one, else a URL of the issuer. A sign-in
+	// page whose Content-Security-Policy has form-action must allow the clients'
+	// addresses in it: browsers apply it to the redirects that follow the form.
 	LoginURL string
 
 	// Interact replaces LoginURL and the built-in consent page. It is called

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 
@@ -75,14 +76,10 @@ func hashSecret(secret string, cost int) (string, error) {
 // verify reports whether secret matches one of the hashes. With no hashes, or a
 // secret that cannot match, it takes the time of one that does not match.
 func (s *secretChecker) verify(ctx context.Context, secret string, hashes []string) error {
-	usable := usableSecret(secret) == nil
-	if usable {
-		for _, hash := range hashes {
-			if s.remembers(secret, hash) {
-				return nil
-			}
-		}
+	if s.knows(secret, hashes) {
+		return nil
 	}
+	usable := usableSecret(secret) == nil
 	if !usable || len(hashes) == 0 {
 		if err := s.compare(ctx, string(s.dummy), "no such secret"); err != nil && !errors.Is(err, errBadSecret) {
 			return err
@@ -101,6 +98,11 @@ func (s *secretChecker) verify(ctx context.Context, secret string, hashes []stri
 		}
 	}
 	return result
+}
+
+// knows reports whether secret has matched one of the hashes before.
+func (s *secretChecker) knows(secret string, hashes []string) bool {
+	return usableSecret(secret) == nil && slices.ContainsFunc(hashes, func(hash string) bool { return s.remembers(secret, hash) })
 }
 
 // compare runs bcrypt in one of the slots.
