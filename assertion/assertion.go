@@ -103,7 +103,7 @@ func refuse(format string, args ...any) error {
 	return &oauth.Error{Code: oauth.ErrInvalidClient, Description: "client authentication failed", Err: fmt.Errorf("assertion: "+format, args...)}
 }
 
-// authenticate is an oauth.ClientAuthFunc. Nothing changes before everything has
+// authenticate authenticates a client for Registry.ClientAuth. Nothing changes before everything has
 // been verified; then the assertion is spent.
 func (v *verifier) authenticate(ctx context.Context, c oauth.Credentials) (*oauth.Client, error) {
 	if !c.Form.Has("client_assertion") && !c.Form.Has("client_assertion_type") {

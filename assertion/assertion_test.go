@@ -88,7 +88,7 @@ func newFixture(t testing.TB) *fixture {
 	f.register(oauth.Client{ID: "app", JWKS: jwks(t, k["ES256"], k["RS256"], k["PS256"], k["EdDSA"], k["ES384"])})
 	f.register(oauth.Client{ID: "twin", JWKS: jwks(t, k["ES256"])})
 	f.register(oauth.Client{ID: "uri", JWKSURI: "https://uri.example/jwks"})
-	f.register(oauth.Client{ID: "basic", AuthMethod: "client_secret_basic"})
+	f.register(oauth.Client{ID: "basic", AuthMethod: "client_secret_basic", JWKS: jwks(t, k["ES256"])})
 	f.register(oauth.Client{ID: "off", Disabled: true, JWKS: jwks(t, k["ES256"])})
 	f.store.codes.Store(0)
 	return f

@@ -135,7 +135,7 @@ func remoteHost(r *http.Request) string {
 // renew prolongs the life of a registration that is used, once in a tenth of its
 // lifetime, so that most issuances write nothing.
 func (g *registration) renew(ctx context.Context, is *oauth.Issuance) error {
-	c := *is.Client()
+	c := *is.Client
 	if c.Trust != store.TrustSelf || c.PurgeAt.IsZero() {
 		return nil
 	}

@@ -510,6 +510,22 @@ func TestSEC227_ManagementNeedsTheClientsOwnToken(t *testing.T) {
 	assert.Equal(t, 3, f.count())
 }
 
+func TestSEC227_ClientsThatTheOperatorTookOverManageThemselvesNoLonger(t *testing.T) {
+	for name, change := range map[string]func(c *oauth.Client){
+		"adopted":  func(c *oauth.Client) { c.Trust = store.TrustRegistered },
+		"disabled": func(c *oauth.Client) { c.Disabled = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, registration.Config{})
+			info := f.register(good)
+			c := f.stored(info["client_id"])
+			change(&c)
+			require.NoError(t, f.p.UpdateClient(context.Background(), c))
+			f.refused(f.do("GET", info["registration_client_uri"].(string), "", "Authorization", "Bearer "+info["registration_access_token"].(string)), 401, registration.ErrInvalidToken)
+		})
+	}
+}
+
 func TestSEC227_UpdateIsUnderTheSamePolicy(t *testing.T) {
 	f := newFixture(t, registration.Config{})
 	info := f.register(`{"redirect_uris":["https://app.example/cb"],"client_name":"Old","scope":"read"}`)
@@ -525,6 +541,7 @@ func TestSEC227_UpdateIsUnderTheSamePolicy(t *testing.T) {
 	f.refused(put("registration_access_token", "mine"), 400, oauth.ErrInvalidClientMetadata)
 	f.refused(put("client_secret_expires_at", 0), 400, oauth.ErrInvalidClientMetadata)
 	f.refused(put("token_endpoint_auth_method", "none"), 400, oauth.ErrInvalidClientMetadata)
+	f.refused(put("token_endpoint_auth_method", "client_secret_post"), 400, oauth.ErrInvalidClientMetadata)
 	f.refused(put("redirect_uris", []string{"http://app.example/cb"}), 400, oauth.ErrInvalidRedirectURI)
 	f.refused(put("grant_types", []string{"client_credentials"}), 400, oauth.ErrInvalidClientMetadata)
 	assert.Equal(t, before, f.stored(id))
@@ -577,6 +594,10 @@ func TestSEC229_SoftwareStatements(t *testing.T) {
 	assert.Equal(t, "Vouched for", info["client_name"], "the statement takes precedence")
 	assert.Equal(t, "s", info["software_id"])
 	assert.Equal(t, "good", info["software_statement"])
+	id := info["client_id"].(string)
+	assert.NotEqual(t, "x", id)
+	res := f.do("PUT", info["registration_client_uri"].(string), doc("client_id", id, "software_statement", "good"), "Authorization", "Bearer "+info["registration_access_token"].(string))
+	assert.Equal(t, 200, res.status, "which client it is, no statement says")
 }
 
 func TestPolicyDecides(t *testing.T) {
