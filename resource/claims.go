@@ -3,6 +3,7 @@ package resource
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -50,10 +51,8 @@ func ParseClaims(claims []byte, issuer string, now time.Time) (*Token, error) {
 // checkTimes: RFC 7519 §4.1.4 wants the current time before exp.
 func (t *Token) checkTimes(now time.Time) error {
 	switch {
-	case t.ExpiresAt.IsZero():
-		return invalid("exp is missing")
-	case !now.Before(t.ExpiresAt):
-		return invalid("expired")
+	case !now.Before(t.ExpiresAt): // the zero time too
+		return invalid("expired, or without exp")
 	case t.NotBefore.After(now.Add(leeway)):
 		return invalid("nbf is in the future")
 	case t.IssuedAt.After(now.Add(leeway)):
@@ -79,7 +78,7 @@ func readClaims(claims []byte) (*Token, error) {
 		case "jti":
 			t.ID, ok = strictjson.String(value)
 		case "aud":
-			t.Audience, ok = audience(value)
+			t.Audience = audience(value)
 		case "scope":
 			t.Scopes, ok = scopes(value)
 		case "exp":
@@ -102,26 +101,21 @@ func readClaims(claims []byte) (*Token, error) {
 	return t, nil
 }
 
-// audience is one string or several (RFC 7519 §4.1.3).
-func audience(value []byte) ([]string, bool) {
+// audience is one string or several (RFC 7519 §4.1.3). It is nobody, which is
+// refused, if it is anything else.
+func audience(value []byte) []string {
 	if one, ok := strictjson.String(value); ok {
-		return []string{one}, true
-	}
-	if value[0] != '[' {
-		return nil, false
+		return []string{one}
 	}
 	var several []*string
-	if json.Unmarshal(value, &several) != nil {
-		return nil, false
+	if json.Unmarshal(value, &several) != nil || slices.Contains(several, nil) {
+		return nil
 	}
 	list := make([]string, 0, len(several))
 	for _, s := range several {
-		if s == nil { // null
-			return nil, false
-		}
 		list = append(list, *s)
 	}
-	return list, true
+	return list
 }
 
 func scopes(value []byte) ([]string, bool) {

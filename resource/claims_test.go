@@ -3,6 +3,7 @@ package resource_test
 import (
 	"encoding/json"
 	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,6 +51,30 @@ func TestParseClaimsRefuses(t *testing.T) {
 			_, err = resource.ParseClaims(claims, issuerURL, time.Unix(1700000000, 0))
 			assert.NoError(t, err)
 		})
+	}
+}
+
+func TestParseClaimsReadsAllScopesAndTimes(t *testing.T) {
+	parse := func(old, replacement string) (*resource.Token, error) {
+		require.Contains(t, exampleClaims, old)
+		return resource.ParseClaims([]byte(strings.Replace(exampleClaims, old, replacement, 1)), issuerURL, time.Unix(1700000000, 0))
+	}
+	for scope, want := range map[string][]string{
+		"":                  nil,
+		" ":                 nil,
+		"read  write ":      {"read", "write"},
+		"! # [ ] ~ a:b/c.d": {"!", "#", "[", "]", "~", "a:b/c.d"},
+	} {
+		token, err := parse("read write", scope)
+		require.NoError(t, err)
+		assert.Equal(t, want, token.Scopes)
+	}
+	token, err := parse("1700003600", "253402300799")
+	require.NoError(t, err)
+	assert.Equal(t, int64(253402300799), token.ExpiresAt.Unix())
+	for _, exp := range []string{"253402300800", "9223372036854775807", "18446744073709551616", "1700003600e0", "+1700003600", "0x1700003600", "1_700_003_600"} {
+		_, err = parse("1700003600", exp)
+		assert.ErrorIs(t, err, resource.ErrInvalidToken, exp)
 	}
 }
 

@@ -139,10 +139,16 @@ func parseURL(s string) (*url.URL, error) {
 		return nil, errors.New("must be https, or http on a loopback address")
 	case u.User != nil || strings.Contains(s, "#"):
 		return nil, errors.New("must have no user and no fragment")
-	case u.Host != strings.ToLower(u.Host) || u.String() != s || strings.ContainsAny(s, "{}\"\\"):
+	case u.Host != strings.ToLower(u.Host) || u.String() != s || strings.ContainsFunc(s, unsafeInURL):
 		return nil, errors.New("must be written plainly: scheme and host in lower case, special characters escaped")
 	}
 	return u, nil
+}
+
+// unsafeInURL is what a URL has only escaped (RFC 3986 §2), and what would mean
+// something in a pattern of http.ServeMux or in a quoted string.
+func unsafeInURL(r rune) bool {
+	return r <= ' ' || r >= 0x7f || strings.ContainsRune("\"\\{}<>^`|", r)
 }
 
 func loopback(host string) bool {

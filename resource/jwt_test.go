@@ -128,7 +128,7 @@ func TestClaimsThatAreRefused(t *testing.T) {
 		"SEC-155 iat in a day":            {"iat": now + 86400, "exp": now + 86400 + 60},
 		"SEC-155 iat in 61 s":             {"iat": now + 65},
 		"SEC-155 iat a string":            {"iat": fmt.Sprint(now)},
-		"SEC-155 valid for over a day":    {"exp": now + 86401},
+		"SEC-155 valid for over a day":    {"iat": now, "exp": now + 86401},
 		"SEC-155 valid for 10 years":      {"exp": now + 10*365*86400},
 		"SEC-155 until the year 9999":     {"exp": 253402300799},
 		"sub absent":                      {"sub": nil},
