@@ -28,7 +28,7 @@ func (p *Provider) accessClaims(is *Issuance, user User, jti string, at, end tim
 	b = append(b, p.issuerJSON...)
 	subject := is.Subject
 	if subject == "" {
-		subject = is.client.ID // RFC 9068 §2.2: the client itself
+		subject = is.Client.ID // RFC 9068 §2.2: the client itself
 	}
 	b = appendStringMember(b, "sub", subject)
 	b = append(b, `,"aud":`...)
@@ -40,7 +40,7 @@ func (p *Provider) accessClaims(is *Issuance, user User, jti string, at, end tim
 	default:
 		b = appendStrings(b, is.Resources)
 	}
-	b = appendStringMember(b, "client_id", is.client.ID)
+	b = appendStringMember(b, "client_id", is.Client.ID)
 	b = appendIntMember(b, "iat", at.Unix())
 	b = appendIntMember(b, "nbf", at.Unix())
 	b = appendIntMember(b, "exp", end.Unix())

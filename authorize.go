@@ -29,7 +29,10 @@ type AuthorizationRequest struct {
 	MaxAge       int      // seconds since sign-in that are acceptable; -1: any
 	Params       url.Values
 
-	Need    Need    // why a person is needed, in Interact and in a ConsentPage
+	// NeedsConsent says why a person is needed, in Interact: true: the user is
+	// signed in and must be asked; false: the user must sign in.
+	NeedsConsent bool
+
 	Session Session // who is signed in; the zero Session before anybody is
 
 	// ResumeURL is the path of this request at the provider: where to send the
@@ -38,7 +41,7 @@ type AuthorizationRequest struct {
 
 	// Interaction is the request, sealed and bound to this browser, for a hidden
 	// field named "interaction" in a form of the app's own that ends in
-	// [Provider.PendingAuthorization]. Empty unless Need is NeedConsent.
+	// [Provider.PendingAuthorization]. Empty unless NeedsConsent.
 	Interaction string
 
 	challenge   string
@@ -47,15 +50,6 @@ type AuthorizationRequest struct {
 	signInAfter time.Time
 	query       string // the parameters as they came, encoded
 }
-
-// Need is what a request waits for.
-type Need string
-
-// What a person can be needed for.
-const (
-	NeedLogin   Need = "login"
-	NeedConsent Need = "consent"
-)
 
 const (
 	maxParam = 4096 // bytes of one parameter

@@ -125,8 +125,8 @@ func (p *Provider) decide(w http.ResponseWriter, r *http.Request, req *Authoriza
 }
 
 func (p *Provider) askLogin(w http.ResponseWriter, r *http.Request, req *AuthorizationRequest) {
-	req.Need = NeedLogin
-	if p.cfg.LoginURL == "" {
+	req.NeedsConsent = false
+	if p.cfg.Interact != nil {
 		p.cfg.Interact(w, r, req)
 		return
 	}
@@ -134,7 +134,7 @@ func (p *Provider) askLogin(w http.ResponseWriter, r *http.Request, req *Authori
 }
 
 func (p *Provider) askConsent(w http.ResponseWriter, r *http.Request, req *AuthorizationRequest) {
-	req.Need = NeedConsent
+	req.NeedsConsent = true
 	sealed, err := p.sealInteraction(w, r, req)
 	if err != nil {
 		p.errorPage(w, r, p.refused(r.Context(), Event{ClientID: req.Client.ID}, err))

@@ -7,9 +7,6 @@ import (
 	"github.com/seed-e797c9ce/oauth/store"
 )
 
-// CleanupResult counts what a cleanup deleted.
-type CleanupResult = store.Deleted
-
 const (
 	cleanupBatch   = 500
 	cleanupBatches = 2000 // in one call: a million records
@@ -19,8 +16,8 @@ const (
 // revoked for longer than Policy.Keep, in small batches, up to a million records
 // a call; and it rotates managed keys that are due. It is safe to run on several
 // machines at once. What was deleted before an error is counted.
-func (p *Provider) Cleanup(ctx context.Context) (CleanupResult, error) {
-	var total CleanupResult
+func (p *Provider) Cleanup(ctx context.Context) (store.Deleted, error) {
+	var total store.Deleted
 	if _, err := p.signingKeys(ctx); err != nil {
 		return total, err
 	}

@@ -12,12 +12,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-e797c9ce/oauth"
+	"github.com/seed-e797c9ce/oauth/store"
 )
 
 func TestCleanupKeepsWhatReplayNeeds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t)
-		clean := func() oauth.CleanupResult {
+		clean := func() store.Deleted {
 			n, err := f.p.Cleanup(t.Context())
 			require.NoError(t, err)
 			return n
@@ -28,21 +29,21 @@ func TestCleanupKeepsWhatReplayNeeds(t *testing.T) {
 		f.post("/oauth/revoke", "loop", url.Values{"token": {revoked.RefreshToken}})
 		cc := f.ok(f.post("/oauth/token", "cc", ccForm))
 		f.post("/oauth/revoke", "cc", url.Values{"token": {cc.AccessToken}})
-		assert.Equal(t, oauth.CleanupResult{}, clean())
+		assert.Equal(t, store.Deleted{}, clean())
 		time.Sleep(20 * time.Minute)
-		assert.Equal(t, oauth.CleanupResult{Codes: 3, Tokens: 1}, clean(), "three codes and the authorization that nobody fetched")
+		assert.Equal(t, store.Deleted{Codes: 3, Tokens: 1}, clean(), "three codes and the authorization that nobody fetched")
 		time.Sleep(time.Hour)
-		assert.Equal(t, oauth.CleanupResult{Tokens: 1}, clean(), "the mark of the client's own token")
+		assert.Equal(t, store.Deleted{Tokens: 1}, clean(), "the mark of the client's own token")
 		time.Sleep(7*day - 2*time.Hour)
-		assert.Equal(t, oauth.CleanupResult{}, clean())
+		assert.Equal(t, store.Deleted{}, clean())
 		assert.Equal(t, 400, f.refresh("loop", revoked.RefreshToken).status)
 		time.Sleep(time.Hour)
-		assert.Equal(t, oauth.CleanupResult{Tokens: 1}, clean(), "seven days after its revocation")
+		assert.Equal(t, store.Deleted{Tokens: 1}, clean(), "seven days after its revocation")
 		got = f.ok(f.refresh("app", got.RefreshToken))
 		time.Sleep(30*day + 7*day - time.Minute)
-		assert.Equal(t, oauth.CleanupResult{}, clean())
+		assert.Equal(t, store.Deleted{}, clean())
 		time.Sleep(time.Minute)
-		assert.Equal(t, oauth.CleanupResult{Tokens: 1}, clean(), "seven days after its end")
+		assert.Equal(t, store.Deleted{Tokens: 1}, clean(), "seven days after its end")
 		f.refused(f.refresh("app", got.RefreshToken), 400, "invalid_grant")
 	})
 }
@@ -59,7 +60,7 @@ func TestCleanupGoesOnInBatches(t *testing.T) {
 		time.Sleep(time.Hour)
 		n, err := f.p.Cleanup(t.Context())
 		require.NoError(t, err)
-		assert.Equal(t, oauth.CleanupResult{Codes: 1200, Tokens: 1200}, n)
+		assert.Equal(t, store.Deleted{Codes: 1200, Tokens: 1200}, n)
 	})
 }
 

@@ -49,8 +49,9 @@ type Config struct {
 
 	// Interact replaces LoginURL and the built-in consent page. It is called
 	// when a person is needed, and answers the request with a page of its own:
-	// for req.Need == NeedLogin one that ends at req.ResumeURL, for NeedConsent
-	// one that ends in [Provider.Approve] or [Provider.Deny].
+	// if req.NeedsConsent one that ends in [Provider.Approve] or [Provider.Deny],
+	// else a sign-in page that ends at req.ResumeURL. A page for prompt=login must
+	// not send somebody back who is signed in already.
 	Interact func(w http.ResponseWriter, r *http.Request, req *AuthorizationRequest)
 
 	// SkipConsent decides, for clients of TrustRegistered only, that a request
@@ -201,7 +202,7 @@ func (c *Config) check() error {
 	if c.LoginURL == "" && c.Interact == nil {
 		wrong("Config.LoginURL or Config.Interact is required: it is where people sign in")
 	}
-	if u, err := url.Parse(c.LoginURL); err != nil || c.LoginURL != "" && !strings.HasPrefix(c.LoginURL, "/") && (u.Scheme != "https" && u.Scheme != "http" || u.Host == "") {
+	if u, err := url.Parse(c.LoginURL); err != nil || strings.HasPrefix(c.LoginURL, "//") || c.LoginURL != "" && !strings.HasPrefix(c.LoginURL, "/") && (u.Scheme != "https" && u.Scheme != "http" || u.Host == "") {
 		wrong("Config.LoginURL must be a path or an http URL")
 	}
 	if c.Prefix != "" && (!strings.HasPrefix(c.Prefix, "/") || strings.ContainsAny(c.Prefix, "?#%{} ") || strings.Contains(c.Prefix, "//")) {

@@ -287,7 +287,7 @@ func TestOwnConsentTemplate(t *testing.T) {
 	r := b.request("POST", "/mine", form)
 	req, err := f.p.PendingAuthorization(r)
 	require.NoError(t, err)
-	assert.Equal(t, []any{"app", oauth.NeedConsent, "alice"}, []any{req.Client.ID, req.Need, req.Session.Subject})
+	assert.Equal(t, []any{"app", true, "alice"}, []any{req.Client.ID, req.NeedsConsent, req.Session.Subject})
 	w := &recorder{header: http.Header{}}
 	require.NoError(t, f.p.Approve(w, r, req, nil))
 	assert.Equal(t, 303, w.status)

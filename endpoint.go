@@ -20,7 +20,7 @@ const (
 
 // endpoint is the one path of every back-channel request: read the form,
 // authenticate the client, let f answer, write JSON.
-func (p *Provider) endpoint(f EndpointFunc) http.Handler {
+func (p *Provider) endpoint(f endpointFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")

@@ -27,7 +27,6 @@ const (
 	ErrUnauthorizedClient      ErrorCode = "unauthorized_client"
 	ErrUnsupportedGrantType    ErrorCode = "unsupported_grant_type"
 	ErrUnsupportedResponseType ErrorCode = "unsupported_response_type"
-	ErrUnsupportedTokenType    ErrorCode = "unsupported_token_type"
 	ErrInvalidScope            ErrorCode = "invalid_scope"
 	ErrInvalidTarget           ErrorCode = "invalid_target"
 	ErrInvalidRedirectURI      ErrorCode = "invalid_redirect_uri"

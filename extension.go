@@ -24,21 +24,13 @@ type ExtensionFunc func(r *Registry) error
 // Extend calls f.
 func (f ExtensionFunc) Extend(r *Registry) error { return f(r) }
 
-// GrantFunc decides about a token request of one grant type. It reads and
-// verifies; who gets what is its result. It issues nothing: the provider does,
-// once OnIssue hooks have agreed.
-type GrantFunc func(ctx context.Context, r *ClientRequest) (*Issuance, error)
-
-// EndpointFunc answers a request of an authenticated client with a value that
-// becomes JSON; nil is an empty 200.
-type EndpointFunc func(ctx context.Context, r *ClientRequest) (any, error)
-
-// ClientAuthFunc authenticates a client in a way of its own. It returns nil and
-// no error if the request does not carry what it looks for.
-type ClientAuthFunc func(ctx context.Context, c Credentials) (*Client, error)
-
-// ResponseModeFunc writes an authorization response.
-type ResponseModeFunc func(w http.ResponseWriter, r *http.Request, to RedirectURI, params url.Values)
+// The functions that extensions register; Registry's methods say what each does.
+type (
+	grantFunc        = func(ctx context.Context, r *ClientRequest) (*Issuance, error)
+	endpointFunc     = func(ctx context.Context, r *ClientRequest) (any, error)
+	clientAuthFunc   = func(ctx context.Context, c Credentials) (*Client, error)
+	responseModeFunc = func(w http.ResponseWriter, r *http.Request, to RedirectURI, params url.Values)
+)
 
 // ClientRequest is a back-channel request whose client is known.
 type ClientRequest struct {
@@ -54,11 +46,11 @@ type Registry struct {
 	p    *Provider
 	errs []error
 
-	grants      map[string]GrantFunc
+	grants      map[string]grantFunc
 	endpoints   []clientEndpoint
 	handlers    []publicHandler
-	modes       map[string]ResponseModeFunc
-	auth        map[string]ClientAuthFunc
+	modes       map[string]responseModeFunc
+	auth        map[string]clientAuthFunc
 	authOrder   []string
 	scopes      map[string]string
 	sources     []func(context.Context, string) (*Client, error)
@@ -71,7 +63,7 @@ type Registry struct {
 
 type clientEndpoint struct {
 	path, name string
-	f          EndpointFunc
+	f          endpointFunc
 }
 
 type publicHandler struct {
@@ -82,9 +74,9 @@ type publicHandler struct {
 func newRegistry(p *Provider) *Registry {
 	return &Registry{
 		p:      p,
-		grants: map[string]GrantFunc{},
-		modes:  map[string]ResponseModeFunc{},
-		auth:   map[string]ClientAuthFunc{},
+		grants: map[string]grantFunc{},
+		modes:  map[string]responseModeFunc{},
+		auth:   map[string]clientAuthFunc{},
 		scopes: map[string]string{},
 	}
 }
@@ -108,13 +100,18 @@ func (r *Registry) Provider() *Provider { return r.p }
 // Config is the provider's configuration, defaults filled in.
 func (r *Registry) Config() Config { return r.p.cfg }
 
-// GrantType registers what the token endpoint does for a grant_type.
-func (r *Registry) GrantType(name string, f GrantFunc) { add(r, "grant type", name, r.grants, f) }
+// GrantType registers what the token endpoint does for a grant_type. f reads and
+// verifies; who gets what is its result. It issues nothing: the provider does,
+// once OnIssue hooks have agreed.
+func (r *Registry) GrantType(name string, f func(ctx context.Context, r *ClientRequest) (*Issuance, error)) {
+	add(r, "grant type", name, r.grants, f)
+}
 
 // Endpoint registers an endpoint for authenticated clients at a path below
 // Config.Prefix, such as "/par". name is its metadata member, such as
-// "pushed_authorization_request_endpoint".
-func (r *Registry) Endpoint(path, name string, f EndpointFunc) {
+// "pushed_authorization_request_endpoint". What f returns becomes JSON; nil is an
+// empty 200.
+func (r *Registry) Endpoint(path, name string, f func(ctx context.Context, r *ClientRequest) (any, error)) {
 	if r.checkPath(path, name) {
 		r.endpoints = append(r.endpoints, clientEndpoint{path, name, f})
 	}
@@ -159,13 +156,14 @@ func (r *Registry) Scope(name, description string) {
 	add(r, "scope", name, r.scopes, description)
 }
 
-// ResponseMode registers a response_mode.
-func (r *Registry) ResponseMode(name string, f ResponseModeFunc) {
+// ResponseMode registers a response_mode: f writes the authorization response.
+func (r *Registry) ResponseMode(name string, f func(w http.ResponseWriter, r *http.Request, to RedirectURI, params url.Values)) {
 	add(r, "response mode", name, r.modes, f)
 }
 
-// ClientAuth registers a token_endpoint_auth_method.
-func (r *Registry) ClientAuth(method string, f ClientAuthFunc) {
+// ClientAuth registers a token_endpoint_auth_method. f returns nil and no error
+// for a request that does not carry what it looks for.
+func (r *Registry) ClientAuth(method string, f func(ctx context.Context, c Credentials) (*Client, error)) {
 	add(r, "client authentication method", method, r.auth, f)
 	r.authOrder = append(r.authOrder, method)
 }

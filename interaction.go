@@ -117,7 +117,7 @@ func (p *Provider) PendingAuthorization(r *http.Request) (*AuthorizationRequest,
 	if err != nil { // not what the page showed any more
 		return nil, err
 	}
-	req.id, req.Session, req.Need = in.ID, session, NeedConsent
+	req.id, req.Session, req.NeedsConsent = in.ID, session, true
 	return req, nil
 }
 

@@ -24,19 +24,15 @@ type Issuance struct {
 	Session   Session        // the user's sign-in, as far as it is known
 	Nonce     string         // of the authorization request (OpenID Connect)
 
-	client  *Client
-	grant   string
+	// Client and GrantType are set by the provider, for hooks to read.
+	Client    *Client
+	GrantType string
+
 	step    step
 	record  *store.Token // the authorization; nil until there is one
 	refresh refreshToken // what the client presented
 	retry   func(current store.Token) (*Issuance, error)
 }
-
-// Client is the client that gets it.
-func (is *Issuance) Client() *Client { return is.client }
-
-// GrantType is the grant_type that it is issued for.
-func (is *Issuance) GrantType() string { return is.grant }
 
 // step is the one change that makes an Issuance true.
 type step int
@@ -110,7 +106,7 @@ func (p *Provider) issue(ctx context.Context, is *Issuance) (*TokenResponse, err
 			p.issued(ctx, is, record)
 			return res, nil
 		}
-		again.client, again.grant = is.client, is.grant
+		again.Client, again.GrantType = is.Client, is.GrantType
 		is = again
 	}
 	return nil, outage("refresh", errors.New("the authorization keeps changing"))
@@ -127,11 +123,11 @@ func (p *Provider) prepare(ctx context.Context, is *Issuance) (*TokenResponse, *
 			return nil, nil, err
 		}
 	}
-	if is.Subject == is.client.ID {
-		return nil, nil, subjectIsClient(is.client)
+	if is.Subject == is.Client.ID {
+		return nil, nil, subjectIsClient(is.Client)
 	}
 	at := now()
-	life := lifetime(is.client.AccessTokenLifetime, p.cfg.Policy.AccessTokenLifetime)
+	life := lifetime(is.Client.AccessTokenLifetime, p.cfg.Policy.AccessTokenLifetime)
 	res := &TokenResponse{TokenType: "Bearer", ExpiresIn: int64(life / time.Second), Scope: strings.Join(is.Scopes, " ")}
 	record, jti, err := p.nextRecord(is, res, at, at.Add(life))
 	if err != nil {
@@ -186,7 +182,7 @@ func (p *Provider) nextRecord(is *Issuance, res *TokenResponse, at, accessEnd ti
 			return nil, "", outage("session", err)
 		}
 		r = store.Token{
-			ID: newTokenID(), ClientID: is.client.ID, Subject: is.Subject,
+			ID: newTokenID(), ClientID: is.Client.ID, Subject: is.Subject,
 			Scopes: is.Scopes, Resources: is.Resources, CreatedAt: at, Data: data,
 		}
 	default:
@@ -213,7 +209,7 @@ func (p *Provider) nextRecord(is *Issuance, res *TokenResponse, at, accessEnd ti
 }
 
 func (p *Provider) nextRefreshToken(is *Issuance, r *store.Token, res *TokenResponse, at time.Time) error {
-	r.ExpiresAt = at.Add(lifetime(is.client.RefreshTokenLifetime, p.cfg.Policy.RefreshTokenLifetime))
+	r.ExpiresAt = at.Add(lifetime(is.Client.RefreshTokenLifetime, p.cfg.Policy.RefreshTokenLifetime))
 	if limit := p.cfg.Policy.MaxLifetime; limit > 0 && r.CreatedAt.Add(limit).Before(r.ExpiresAt) {
 		r.ExpiresAt = r.CreatedAt.Add(limit)
 	}
@@ -274,7 +270,7 @@ func (p *Provider) commit(ctx context.Context, is *Issuance, record *store.Token
 }
 
 func (p *Provider) issued(ctx context.Context, is *Issuance, record *store.Token) {
-	e := Event{Kind: EventTokenIssued, ClientID: is.client.ID, Subject: is.Subject, Scopes: is.Scopes, Detail: is.grant}
+	e := Event{Kind: EventTokenIssued, ClientID: is.Client.ID, Subject: is.Subject, Scopes: is.Scopes, Detail: is.GrantType}
 	if record != nil {
 		e.TokenID = record.ID
 	}

@@ -122,8 +122,8 @@ func TestHooks(t *testing.T) {
 			return nil
 		})
 		r.OnIssue(func(_ context.Context, is *oauth.Issuance) error {
-			if is.GrantType() == "authorization_code" {
-				assert.Equal(t, []string{"app", "alice", "n"}, []string{is.Client().ID, is.Subject, is.Nonce})
+			if is.GrantType == "authorization_code" {
+				assert.Equal(t, []string{"app", "alice", "n"}, []string{is.Client.ID, is.Subject, is.Nonce})
 			}
 			is.Claims = map[string]any{"cnf": map[string]any{"jkt": "x"}, "sub": "evil", "scope": "evil"}
 			is.Scopes = is.Scopes[:1]

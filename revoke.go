@@ -92,7 +92,7 @@ func (p *Provider) RevokeUser(ctx context.Context, subject, clientID string) (in
 	return n, nil
 }
 
-// revokeEndpoint is the EndpointFunc of /revoke (RFC 7009 §2).
+// revokeEndpoint answers /revoke (RFC 7009 §2).
 func (p *Provider) revokeEndpoint(ctx context.Context, q *ClientRequest) (any, error) {
 	token := q.Form.Get("token")
 	if token == "" {

@@ -142,13 +142,13 @@ func TestSessionOutageIsNoSignOut(t *testing.T) {
 
 func TestInteractReplacesLoginAndConsent(t *testing.T) {
 	var f *fixture
-	var seen []oauth.Need
+	var seen []bool
 	f = newFixture(t, func(c *oauth.Config) {
 		c.LoginURL = ""
 		c.Interact = func(w http.ResponseWriter, r *http.Request, req *oauth.AuthorizationRequest) {
-			seen = append(seen, req.Need)
+			seen = append(seen, req.NeedsConsent)
 			w.Header().Set("Content-Type", "text/html; charset=utf-8")
-			if req.Need == oauth.NeedLogin {
+			if !req.NeedsConsent {
 				w.Write([]byte(req.ResumeURL))
 				return
 			}
@@ -163,7 +163,7 @@ func TestInteractReplacesLoginAndConsent(t *testing.T) {
 	a := f.visit(alice(), "GET", resume, nil)
 	_, q := a.location(t)
 	assert.Equal(t, "read", f.ok(f.exchange("app", q.Get("code"))).Scope)
-	assert.Equal(t, []oauth.Need{oauth.NeedLogin, oauth.NeedConsent}, seen)
+	assert.Equal(t, []bool{false, true}, seen)
 	r := alice().request("GET", "/oauth/authorize?"+authorization("app", "scope", "write").Encode(), nil)
 	r.Header.Set("X-Answer", "deny")
 	f.sentBack(f.do(r), "access_denied")

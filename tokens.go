@@ -81,7 +81,7 @@ func (p *Provider) registerGrants(r *Registry) {
 	})
 }
 
-// tokenEndpoint is the EndpointFunc of /token.
+// tokenEndpoint answers /token.
 func (p *Provider) tokenEndpoint(ctx context.Context, q *ClientRequest) (any, error) {
 	name := q.Form.Get("grant_type")
 	grant, ok := p.reg.grants[name]
@@ -109,7 +109,7 @@ func (p *Provider) token(ctx context.Context, c *Client, grant string, decide fu
 	if err != nil {
 		return refuse(err)
 	}
-	is.client, is.grant = c, grant
+	is.Client, is.GrantType = c, grant
 	res, err := p.issue(ctx, is)
 	if err != nil {
 		return refuse(err)

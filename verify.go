@@ -66,6 +66,9 @@ func (p *Provider) parseAccessToken(ctx context.Context, token string) (*resourc
 	return resource.ParseClaims(claims, p.cfg.Issuer, time.Unix(issued.At, 0))
 }
 
+// clockSkew is how far the clock of another instance may be ahead.
+const clockSkew = time.Minute
+
 // verifyAccessToken accepts a token that is valid right now: in its time, and
 // its authorization not revoked. That is one look-up by primary key.
 func (p *Provider) verifyAccessToken(ctx context.Context, token string) (*resource.Token, error) {
@@ -73,20 +76,42 @@ func (p *Provider) verifyAccessToken(ctx context.Context, token string) (*resour
 	if err != nil {
 		return nil, err
 	}
-	if at := time.Now(); !at.Before(t.ExpiresAt) || at.Before(t.NotBefore) {
+	if at := time.Now(); !at.Before(t.ExpiresAt) || at.Add(clockSkew).Before(t.NotBefore) {
 		return nil, fmt.Errorf("%w: expired, or not valid yet", errBadToken)
 	}
 	id, _, isUser := strings.Cut(t.ID, ".")
 	record, err := p.cfg.Store.Token(ctx, id)
 	switch {
-	case errors.Is(err, store.ErrNotFound) && !isUser:
-		return t, nil // a client for itself has a record only if it was revoked
-	case errors.Is(err, store.ErrNotFound):
+	case errors.Is(err, store.ErrNotFound) && isUser:
 		return nil, fmt.Errorf("%w: the authorization is gone", errBadToken)
+	case errors.Is(err, store.ErrNotFound):
+		// a client for itself has a record only if it was revoked
 	case err != nil:
 		return nil, outage("token", err)
 	case !record.RevokedAt.IsZero() || record.State != store.TokenActive:
 		return nil, fmt.Errorf("%w: the authorization was revoked", errBadToken)
 	}
+	if err := p.clientStands(ctx, t.ClientID, isUser); err != nil {
+		return nil, err
+	}
 	return t, nil
+}
+
+// clientStands refuses the tokens of a client that was disabled, and what a
+// client got for itself if it was deleted; deleting it has revoked the rest. It
+// asks the store alone: whether a client's metadata document can be fetched
+// right now is nothing to a token that was issued.
+func (p *Provider) clientStands(ctx context.Context, id string, isUser bool) error {
+	c, err := p.cfg.Store.Client(ctx, id)
+	switch {
+	case errors.Is(err, store.ErrNotFound) && isUser:
+		return nil
+	case errors.Is(err, store.ErrNotFound):
+		return fmt.Errorf("%w: the client is gone", errBadToken)
+	case err != nil:
+		return outage("client", err)
+	case c.Disabled:
+		return fmt.Errorf("%w: the client is disabled", errBadToken)
+	}
+	return nil
 }

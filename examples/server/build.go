@@ -69,7 +69,7 @@ func newProvider(c *config, s store.Store, secret []byte, app *site.Site) (*oaut
 	if c.AutoConsent {
 		cfg.LoginURL = ""
 		cfg.Interact = func(w http.ResponseWriter, r *http.Request, req *oauth.AuthorizationRequest) {
-			if req.Need == oauth.NeedLogin {
+			if !req.NeedsConsent {
 				http.Redirect(w, r, "/login?return_to="+url.QueryEscape(req.ResumeURL), http.StatusSeeOther)
 				return
 			}
