@@ -293,7 +293,7 @@ func TestForeignTokensAreWorthNothing(t *testing.T) {
 		"no typ":        sign(func(tok *jwt.Token, _ jwt.MapClaims) { delete(tok.Header, "typ") }, key.Signer),
 		"other key":     sign(func(*jwt.Token, jwt.MapClaims) {}, other),
 		"unknown kid":   sign(func(tok *jwt.Token, _ jwt.MapClaims) { tok.Header["kid"] = "../x" }, key.Signer),
-		"not yet valid": sign(func(_ *jwt.Token, c jwt.MapClaims) { c["nbf"] = time.Now().Add(65*time.Second).Unix() }, key.Signer),
+		"not yet valid": sign(func(_ *jwt.Token, c jwt.MapClaims) { c["nbf"] = time.Now().Add(65 * time.Second).Unix() }, key.Signer),
 		"expired":       sign(func(_ *jwt.Token, c jwt.MapClaims) { c["exp"] = time.Now().Unix() }, key.Signer),
 		"no exp":        sign(func(_ *jwt.Token, c jwt.MapClaims) { delete(c, "exp") }, key.Signer),
 		"exp as text":   sign(func(_ *jwt.Token, c jwt.MapClaims) { c["exp"] = "9999999999" }, key.Signer),
