@@ -16,6 +16,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -56,6 +57,8 @@ type browser struct {
 	f       *fleet
 	http    *http.Client
 	journal *journal
+
+	unanswered atomic.Int64 // requests whose effect the client never learned
 }
 
 func newBrowser(f *fleet, j *journal) *browser {
@@ -89,12 +92,14 @@ func (b *browser) send(ctx context.Context, what, method, path string, form url.
 	b.journal.write("> %s %s", what, in.addr)
 	res, err := b.http.Do(req)
 	if err != nil {
+		b.unanswered.Add(1)
 		b.journal.write("? %s %v", what, err)
 		return answer{}
 	}
 	defer res.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
 	if err != nil { // cut off: the client cannot use it
+		b.unanswered.Add(1)
 		b.journal.write("? %s %d and %v", what, res.StatusCode, err)
 		return answer{}
 	}
@@ -103,6 +108,9 @@ func (b *browser) send(ctx context.Context, what, method, path string, form url.
 		a.body = nil
 	}
 	a.code = a.text("error")
+	if !a.known() {
+		b.unanswered.Add(1)
+	}
 	b.journal.write("< %s %d %s", what, a.status, a.code)
 	return a
 }

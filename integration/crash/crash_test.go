@@ -50,7 +50,7 @@ func TestKilledServersLoseNothing(t *testing.T) {
 			const groups = 4
 			f := startFleet(t, program, store(t), 4, groups)
 			n := kills(t)
-			run(t, f, groups, 2, func(ctx context.Context) error {
+			unanswered := run(t, f, groups, 2, func(ctx context.Context) error {
 				for range n {
 					in := f.instances[rand.IntN(len(f.instances))]
 					time.Sleep(rand.N(400 * time.Millisecond))
@@ -65,6 +65,7 @@ func TestKilledServersLoseNothing(t *testing.T) {
 				}
 				return nil
 			})
+			require.NotZero(t, unanswered, "no request was cut off: the run shows nothing")
 		})
 	}
 }
@@ -84,8 +85,9 @@ func TestFourServersOverOneDatabase(t *testing.T) {
 	}
 }
 
-// run lets the groups live while the nemesis does its work, and checks them.
-func run(t *testing.T, f *fleet, groups, racers int, nemesis func(context.Context) error) {
+// run lets the groups live while the nemesis does its work, checks them, and
+// returns how many requests got no answer.
+func run(t *testing.T, f *fleet, groups, racers int, nemesis func(context.Context) error) int64 {
 	t.Helper()
 	file, err := os.Create(filepath.Join(t.TempDir(), "journal"))
 	require.NoError(t, err)
@@ -112,7 +114,7 @@ func run(t *testing.T, f *fleet, groups, racers int, nemesis func(context.Contex
 		wg.Go(func() { g.audit(drain) })
 	}
 	wg.Wait()
-	t.Logf("%d lines of journal; %v", j.n, counts.counts)
+	t.Logf("%d lines of journal; %d requests without an answer; %v", j.n, b.unanswered.Load(), counts.counts)
 	if err := errors.Join(counts.errs...); err != nil {
 		keep(t, file.Name())
 		t.Fatal(err)
@@ -120,6 +122,7 @@ func run(t *testing.T, f *fleet, groups, racers int, nemesis func(context.Contex
 	for _, what := range []string{"codes redeemed", "codes raced for", "refreshes raced for", "revocations", "consents revoked", "dead tokens tried"} {
 		require.NotZero(t, counts.counts[what], fmt.Sprintf("no %s: the run shows nothing", what))
 	}
+	return b.unanswered.Load()
 }
 
 // keep copies the journal of a failed run to where it outlives the test.

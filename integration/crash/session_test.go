@@ -46,7 +46,6 @@ type group struct {
 	racers int
 
 	sessions []*session // all that are alive, or whose end was acknowledged
-	consents int        // how often the user's consent was revoked
 }
 
 // live goes through authorizations until the context ends. Requests go on to

@@ -1,0 +1,161 @@
+package crash
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// cluster is a PostgreSQL server of the test's own, to be killed.
+type cluster struct {
+	dir, bin, port string
+	as             *syscall.SysProcAttr
+	cmd            *exec.Cmd
+}
+
+// newCluster makes and starts one. PostgreSQL's programs are looked for on PATH
+// and where Debian has them.
+func newCluster(t *testing.T) *cluster {
+	t.Helper()
+	c := &cluster{as: &syscall.SysProcAttr{Setpgid: true}}
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
+	if path, err := exec.LookPath("initdb"); err == nil {
+		found = append(found, path)
+	}
+	if len(found) == 0 {
+		message := "NOT RUN: " + t.Name() + " needs the programs of a PostgreSQL server (initdb, postgres)"
+		if os.Getenv("CI") == "true" {
+			t.Fatal(message)
+		}
+		t.Skip(message)
+	}
+	c.bin = filepath.Dir(found[len(found)-1])
+	dir, err := os.MkdirTemp("", "oauth-pg-")
+	require.NoError(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	c.dir = filepath.Join(dir, "data")
+	if os.Getuid() == 0 { // PostgreSQL refuses to run as root
+		u, err := user.Lookup("postgres")
+		require.NoError(t, err)
+		uid, err := strconv.Atoi(u.Uid)
+		require.NoError(t, err)
+		gid, err := strconv.Atoi(u.Gid)
+		require.NoError(t, err)
+		require.NoError(t, os.Chown(dir, uid, gid))
+		c.as.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	_, c.port, err = net.SplitHostPort(l.Addr().String())
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	initdb := c.command("initdb", "-D", c.dir, "-A", "trust", "-U", "postgres", "--locale=C", "-E", "UTF8")
+	out, err := initdb.CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.NoError(t, c.start(t.Context()))
+	t.Cleanup(c.kill)
+	return c
+}
+
+func (c *cluster) command(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(filepath.Join(c.bin, name), args...)
+	cmd.SysProcAttr, cmd.Dir = c.as, filepath.Dir(c.dir)
+	return cmd
+}
+
+func (c *cluster) dsn() string {
+	return "postgres://postgres@127.0.0.1:" + c.port + "/postgres?sslmode=disable"
+}
+
+// start returns when the server answers, after the recovery from a crash.
+func (c *cluster) start(ctx context.Context) error {
+	c.cmd = c.command("postgres", "-D", c.dir, "-p", c.port, "-k", filepath.Dir(c.dir), "-c", "listen_addresses=127.0.0.1")
+	if err := c.cmd.Start(); err != nil {
+		return err
+	}
+	db, err := sql.Open("pgx", c.dsn())
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	for range 600 {
+		if err = db.PingContext(ctx); err == nil {
+			return nil
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return fmt.Errorf("the database does not come back: %w", err)
+}
+
+// kill ends the server and each of its children, by their IDs, at once: nobody
+// is left to write a buffer out.
+func (c *cluster) kill() {
+	parent := c.cmd.Process.Pid
+	children := childrenOf(parent)
+	_ = syscall.Kill(parent, syscall.SIGSTOP) // so that it starts no more
+	children = append(children, childrenOf(parent)...)
+	_ = syscall.Kill(parent, syscall.SIGKILL)
+	for _, pid := range children {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+	_ = c.cmd.Wait()
+}
+
+func childrenOf(parent int) (children []int) {
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, name := range stats {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			continue // it has ended
+		}
+		_, after, _ := strings.Cut(string(text), ") ")
+		fields := strings.Fields(after)
+		if len(fields) > 1 && fields[1] == strconv.Itoa(parent) {
+			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(name)))
+			if err == nil {
+				children = append(children, pid)
+			}
+		}
+	}
+	return children
+}
+
+// TestADatabaseThatCrashesIsAnOutage kills the database under load. Requests
+// fail meanwhile, none is told that its token is invalid, and all go on without
+// a restart of the servers: the groups take any other answer for a violation.
+func TestADatabaseThatCrashesIsAnOutage(t *testing.T) {
+	program := build(t)
+	c := newCluster(t)
+	const groups = 4
+	f := startFleet(t, program, c.dsn(), 2, groups)
+	n := max(kills(t)/4, 3)
+	unanswered := run(t, f, groups, 2, func(ctx context.Context) error {
+		for range n {
+			time.Sleep(500*time.Millisecond + rand.N(time.Second))
+			c.kill()
+			time.Sleep(rand.N(500 * time.Millisecond))
+			if err := c.start(ctx); err != nil {
+				return err
+			}
+		}
+		time.Sleep(time.Second)
+		return nil
+	})
+	require.NotZero(t, unanswered, "no request failed: the run shows nothing")
+	for _, in := range f.instances {
+		require.NoError(t, in.cmd.Process.Signal(syscall.Signal(0)), "an instance did not outlive the database")
+	}
+}
