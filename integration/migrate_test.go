@@ -116,6 +116,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		{with(dbtest.Postgres, "serializable", "default_transaction_isolation=serializable"), "default_transaction_isolation is serializable"},
 		{dbtest.FileWith("no wal", "_pragma=busy_timeout(1000)&_pragma=synchronous(FULL)"), "journal_mode is delete"},
 		{dbtest.FileWith("not synced", "_pragma=busy_timeout(1000)&_pragma=synchronous(NORMAL)&_pragma=journal_mode(WAL)"), "synchronous is 1"},
+		{dbtest.FileWith("utf-16", "_pragma=encoding('UTF-16')&_pragma=busy_timeout(1000)&_pragma=synchronous(FULL)&_pragma=journal_mode(WAL)"), "encoding is UTF-16"},
 		{dbtest.FileWith("impatient", "_pragma=synchronous(FULL)&_pragma=journal_mode(WAL)"), "busy_timeout is 0"},
 	} {
 		t.Run(c.kind.Name, func(t *testing.T) {

@@ -90,3 +90,22 @@ func TestASchemaWithCapitalsAndAHyphenWorks(t *testing.T) {
 	require.NoError(t, s.CreateClient(t.Context(), store.Client{ID: "c"}))
 	require.NoError(t, s.Check(t.Context()))
 }
+
+// A consent that was revoked and granted anew must not pass for the old one: a
+// merge that has read the old one would bring back what was revoked.
+func TestAConsentGrantedAnewIsAnotherVersion(t *testing.T) {
+	dbtest.Each(t, dbtest.All, func(t *testing.T, k dbtest.Kind) {
+		d := k.Open(t)
+		seen := map[int64]bool{}
+		for range 5 {
+			require.NoError(t, d.Store.GrantConsent(t.Context(), store.Consent{Subject: "s", ClientID: "c"}))
+			var version int64
+			require.NoError(t, d.DB.QueryRowContext(t.Context(), "SELECT version FROM "+d.Table("consents")).Scan(&version))
+			seen[version] = true
+			n, err := d.Store.RevokeConsents(t.Context(), store.ConsentQuery{Subject: "s"})
+			require.NoError(t, err)
+			require.Equal(t, 1, n)
+		}
+		assert.Len(t, seen, 5)
+	})
+}

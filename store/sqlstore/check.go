@@ -89,7 +89,10 @@ func (s *Store) rules(ctx context.Context) ([]rule, error) {
 			{"read_only", "SELECT @@GLOBAL.read_only", is("0", "OFF"), "the server is a replica"},
 		}, nil
 	}
-	rules := []rule{{"busy_timeout", "PRAGMA busy_timeout", atLeast(1000), "writers do not wait for each other; see the README"}}
+	rules := []rule{
+		{"encoding", "PRAGMA encoding", is("UTF-8"), "lists are not in the order of bytes"},
+		{"busy_timeout", "PRAGMA busy_timeout", atLeast(1000), "writers do not wait for each other; see the README"},
+	}
 	var file string
 	err := s.db.QueryRowContext(ctx, "SELECT file FROM pragma_database_list WHERE name = 'main'").Scan(&file)
 	if err != nil || file == "" { // in memory there is nothing to lose

@@ -102,6 +102,7 @@ func scanClient(row scanner, c *store.Client) error {
 	if err := row.Scan(&id, &version, &purgeAt, &record); err != nil {
 		return err
 	}
+	*c = store.Client{} // Unmarshal keeps what the text does not mention
 	if err := json.Unmarshal(record, c); err != nil {
 		return err
 	}

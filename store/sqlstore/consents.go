@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/seed-e797c9ce/oauth/store"
@@ -64,7 +65,11 @@ func (s *Store) createConsent(ctx context.Context, c store.Consent) error {
 	if err != nil {
 		return err
 	}
-	return s.create(ctx, s.sql.createConsent, append([]any{s.text(c.Subject), s.text(c.ClientID), 1}, fields...))
+	// The versions of a consent begin anywhere: a merge that has read one, which
+	// was then revoked and granted anew, does not take the new one for it and
+	// bring back what was revoked.
+	version := rand.Int64N(1 << 62)
+	return s.create(ctx, s.sql.createConsent, append([]any{s.text(c.Subject), s.text(c.ClientID), version}, fields...))
 }
 
 // mergeConsent adds c to the stored consent; ErrNotFound if that was revoked,

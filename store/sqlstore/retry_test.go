@@ -22,6 +22,7 @@ import (
 // then change one row.
 type fakeDB struct {
 	errs []error
+	rows []*fakeRows // of the queries, in order
 	runs int
 }
 
@@ -62,14 +63,31 @@ func (s fakeStmt) Query([]driver.Value) (driver.Rows, error) {
 	if err := s.run(); err != nil {
 		return nil, err
 	}
-	return noRows{}, nil
+	if len(s.f.rows) == 0 {
+		return &fakeRows{end: io.EOF}, nil
+	}
+	rows := s.f.rows[0]
+	s.f.rows = s.f.rows[1:]
+	return rows, nil
 }
 
-type noRows struct{}
+// fakeRows is at most one row, and then an error.
+type fakeRows struct {
+	row []driver.Value
+	end error
+}
 
-func (noRows) Columns() []string         { return nil }
-func (noRows) Close() error              { return nil }
-func (noRows) Next([]driver.Value) error { return io.EOF }
+func (r *fakeRows) Columns() []string { return make([]string, len(r.row)) }
+func (r *fakeRows) Close() error      { return nil }
+
+func (r *fakeRows) Next(dest []driver.Value) error {
+	if r.row == nil {
+		return r.end
+	}
+	copy(dest, r.row)
+	r.row = nil
+	return nil
+}
 
 // The errors of drivers, as they are to be known without importing one.
 type (
@@ -124,6 +142,39 @@ func (c retryCase) store(t *testing.T, db *sql.DB) *sqlstore.Store {
 	s, err := sqlstore.New(db, c.dialect, sqlstore.Options{})
 	require.NoError(t, err)
 	return s
+}
+
+func TestAQueryThatIsTriedAgainForgetsWhatItHasRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		row := func(record string) []driver.Value { return []driver.Value{"c", int64(1), nil, record} }
+		f := &fakeDB{rows: []*fakeRows{
+			{row: row(`{"client_name":"old","disabled":true}`), end: stateError("40001")},
+			{row: row(`{"public":true}`), end: io.EOF},
+			{row: row(`{}`), end: stateError("40001")},
+			{row: row(`{"public":true}`), end: io.EOF},
+		}}
+		db := sql.OpenDB(f)
+		defer db.Close()
+		s := retryCase{dialect: sqlstore.Postgres}.store(t, db)
+		want := store.Client{ID: "c", Public: true, Version: 1}
+		got, err := s.Client(t.Context(), "c")
+		require.NoError(t, err)
+		assert.Equal(t, want, got)
+		list, err := s.ListClients(t.Context(), "", 10)
+		require.NoError(t, err)
+		assert.Equal(t, []store.Client{want}, list)
+	})
+}
+
+// TestAnErrorAtTheEndOfTheRowsIsNotMissed: SQLite reports there that an UPDATE
+// with RETURNING was not committed.
+func TestAnErrorAtTheEndOfTheRowsIsNotMissed(t *testing.T) {
+	full := errors.New("database or disk is full")
+	f := &fakeDB{rows: []*fakeRows{{row: []driver.Value{"code", "k", int64(2), nil, int64(1), nil, nil}, end: full}}}
+	db := sql.OpenDB(f)
+	defer db.Close()
+	_, err := retryCase{dialect: sqlstore.SQLite}.store(t, db).ConsumeCode(t.Context(), "code", "k", time.Unix(0, 1000))
+	require.ErrorIs(t, err, full)
 }
 
 func TestAtMostThreeRetriesThenAnOutage(t *testing.T) {
