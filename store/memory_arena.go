@@ -1,6 +1,9 @@
 package store
 
-import "encoding/binary"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // An arena keeps records of many sizes in few allocations. Each size class has
 // slabs that are cut into slots; a record that is larger than the largest slot
@@ -13,20 +16,77 @@ type arena struct {
 }
 
 const (
-	slabSize    = 8 << 10
-	slotStep    = 32 // classes are this far apart
+	slotStep    = 32 // the slots of a class are so much larger than those of the one before
 	largestSlot = 1 << 10
+	firstSlab   = 4 << 10  // bytes; of the first few slabs of a class
+	largestSlab = 32 << 10 // and of all but a few
 )
 
-// A ref says where a record is: the class in its low bits (all of them set: in
-// large), and the number of the slot above.
-type ref uint32
+// A ref says where a record is.
+type ref struct {
+	slab  uint32 // or an index into large
+	slot  uint16
+	class uint16
+}
 
-const (
-	classBits = 6
-	inLarge   = 1<<classBits - 1
-)
+const inLarge = 1<<16 - 1 // as a class
 
+func classOf(size int) uint16 { return uint16((size - 1) / slotStep) }
+
+func slotSize(class uint16) int { return (int(class) + 1) * slotStep }
+
+// add stores a copy of the record.
+func (a *arena) add(rec record) ref {
+	if len(rec) > largestSlot {
+		return ref{slab: a.addLarge(bytes.Clone(rec)), class: inLarge}
+	}
+	class := classOf(len(rec))
+	slab, slot := a.classes[class].take(slotSize(class))
+	r := ref{slab, slot, class}
+	copy(a.at(r), rec)
+	return r
+}
+
+func (a *arena) addLarge(rec record) uint32 {
+	if last := len(a.unused) - 1; last >= 0 {
+		i := a.unused[last]
+		a.unused = a.unused[:last]
+		a.large[i] = rec
+		return i
+	}
+	a.large = append(a.large, rec)
+	return uint32(len(a.large) - 1)
+}
+
+// at returns the memory of a record, which may be longer than the record.
+func (a *arena) at(r ref) record {
+	if r.class == inLarge {
+		return a.large[r.slab]
+	}
+	return a.classes[r.class].slabs[r.slab].at(int(r.slot), slotSize(r.class))
+}
+
+// put stores a copy of the record in the place of another, or in a new one.
+func (a *arena) put(r ref, rec record) ref {
+	if r.class != inLarge && r.class == classOf(len(rec)) {
+		copy(a.at(r), rec)
+		return r
+	}
+	a.drop(r)
+	return a.add(rec)
+}
+
+// drop frees the place of a record.
+func (a *arena) drop(r ref) {
+	if r.class == inLarge {
+		a.large[r.slab] = nil
+		a.unused = append(a.unused, r.slab)
+		return
+	}
+	a.classes[r.class].give(r.slab, r.slot, slotSize(r.class))
+}
+
+// A class is the slabs with slots of one size.
 type class struct {
 	slabs  []slab
 	open   []uint32 // the slabs that have a free slot
@@ -41,91 +101,35 @@ type slab struct {
 	open uint32 // place in class.open, if it is there
 }
 
-func classOf(size int) int { return (max(size, 1) - 1) / slotStep }
+func (s *slab) at(slot, size int) []byte { return s.data[slot*size : slot*size+size : slot*size+size] }
 
-func slotSize(class int) int { return (class + 1) * slotStep }
-
-// add stores a copy of the record.
-func (a *arena) add(rec record) ref {
-	if len(rec) > largestSlot {
-		data := append([]byte(nil), rec...)
-		if n := len(a.unused); n > 0 {
-			i := a.unused[n-1]
-			a.unused = a.unused[:n-1]
-			a.large[i] = data
-			return ref(i<<classBits | inLarge)
-		}
-		a.large = append(a.large, data)
-		return ref((len(a.large)-1)<<classBits | inLarge)
-	}
-	n := classOf(len(rec))
-	r := ref(a.classes[n].take(slotSize(n))<<classBits | uint32(n))
-	copy(a.at(r), rec)
-	return r
-}
-
-// at returns the memory of a record, which may be longer than the record.
-func (a *arena) at(r ref) record {
-	n, i := int(r&inLarge), int(r>>classBits)
-	if n == inLarge {
-		return a.large[i]
-	}
-	size := slotSize(n)
-	per := slabSize / size
-	from := i % per * size
-	return a.classes[n].slabs[i/per].data[from : from+size : from+size]
-}
-
-// put stores a copy of the record in the place of another, or in a new one.
-func (a *arena) put(r ref, rec record) ref {
-	if n := int(r & inLarge); n != inLarge && len(rec) <= largestSlot && n == classOf(len(rec)) {
-		copy(a.at(r), rec)
-		return r
-	}
-	a.drop(r)
-	return a.add(rec)
-}
-
-// drop frees the place of a record.
-func (a *arena) drop(r ref) {
-	n, i := int(r&inLarge), uint32(r>>classBits)
-	if n == inLarge {
-		a.large[i] = nil
-		a.unused = append(a.unused, i)
-		return
-	}
-	clear(a.at(r)) // a record that was deleted is not to be found in a memory dump
-	a.classes[n].give(i, slotSize(n))
-}
+func (s *slab) full(size int) bool { return int(s.live) == len(s.data)/size }
 
 // take finds a free slot.
-func (c *class) take(size int) uint32 {
-	per := uint32(slabSize / size)
+func (c *class) take(size int) (n uint32, slot uint16) {
 	if len(c.open) == 0 {
-		c.grow(int(per) * size)
+		c.grow(size)
 	}
-	n := c.open[len(c.open)-1]
+	n = c.open[len(c.open)-1]
 	s := &c.slabs[n]
-	slot := uint32(s.cut)
 	if s.free != 0 {
-		slot = uint32(s.free - 1)
-		s.free = binary.LittleEndian.Uint16(s.data[int(slot)*size:])
+		slot = s.free - 1
+		s.free = binary.LittleEndian.Uint16(s.at(int(slot), size))
 	} else {
+		slot = s.cut
 		s.cut++
 	}
 	s.live++
-	if uint32(s.live) == per {
+	if s.full(size) {
 		c.close(n)
 	}
-	return n*per + slot
+	return n, slot
 }
 
 // give takes a slot back.
-func (c *class) give(i uint32, size int) {
-	per := uint32(slabSize / size)
-	n, slot := i/per, i%per
+func (c *class) give(n uint32, slot uint16, size int) {
 	s := &c.slabs[n]
-	if uint32(s.live) == per {
+	if s.full(size) {
 		s.open = uint32(len(c.open))
 		c.open = append(c.open, n)
 	}
@@ -136,11 +140,14 @@ func (c *class) give(i uint32, size int) {
 		c.absent = append(c.absent, n)
 		return
 	}
-	binary.LittleEndian.PutUint16(s.data[int(slot)*size:], s.free)
-	s.free = uint16(slot + 1)
+	data := s.at(int(slot), size)
+	clear(data) // what was deleted is not to be found in memory
+	binary.LittleEndian.PutUint16(data, s.free)
+	s.free = slot + 1
 }
 
-// grow adds an empty slab.
+// grow adds an empty slab. The more there are, the larger it is, so that a
+// small store stays small and a large one has few slabs.
 func (c *class) grow(size int) {
 	n := uint32(len(c.slabs))
 	if last := len(c.absent) - 1; last >= 0 {
@@ -149,7 +156,8 @@ func (c *class) grow(size int) {
 	} else {
 		c.slabs = append(c.slabs, slab{})
 	}
-	c.slabs[n] = slab{data: make([]byte, size), open: uint32(len(c.open))}
+	bytes := min(firstSlab<<min(n/4, 8), largestSlab)
+	c.slabs[n] = slab{data: make([]byte, bytes-bytes%size), open: uint32(len(c.open))}
 	c.open = append(c.open, n)
 }
 

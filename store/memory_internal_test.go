@@ -62,7 +62,7 @@ func (a *arena) check(tb testing.TB) (live int) {
 		for i, s := range c.slabs {
 			live += int(s.live)
 			require.Equal(tb, s.live == 0, s.data == nil, "memory of a slab")
-			if s.data != nil && int(s.live) < len(s.data)/slotSize(n) {
+			if s.data != nil && int(s.live) < len(s.data)/slotSize(uint16(n)) {
 				open++
 				require.Equal(tb, uint32(i), c.open[s.open])
 			}

@@ -47,7 +47,7 @@ func newMark(seed maphash.Seed, group, id []byte) mark {
 	return mark{uint32(maphash.Bytes(seed, group)), binary.BigEndian.Uint32(first[:]), group, id}
 }
 
-const chunkSize = 256
+const chunkSize = 512
 
 // A place is an index into a chunk, or the end of the list.
 type place struct{ chunk, at int }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync"
 	"time"
 
 	"github.com/seed-e797c9ce/oauth/store"
@@ -198,5 +199,64 @@ func deletedIsGone(ctx context.Context, a, b store.Store) error {
 	returned(&f, "Code that was created anew", codeAt(code, 1))(a.Code(ctx, "k", "x"))
 	returned(&f, "Token that was created anew", tokenAt(t, 1))(a.Token(ctx, "t"))
 	returned(&f, "ListTokens", []store.Token{tokenAt(t, 1)})(a.ListTokens(ctx, store.TokenQuery{Subject: "someone else"}, "", 10))
+	return f.err()
+}
+
+func raceDelete(ctx context.Context, a, b store.Store) error {
+	var f failures
+	const each = 200
+	f.ok("storing", inParallel(each, func(i int) error {
+		if err := a.CreateToken(ctx, store.Token{ID: fmt.Sprint(i), ClientID: "c", PurgeAt: now}); err != nil {
+			return err
+		}
+		return a.CreateCode(ctx, store.Code{Kind: "k", Key: fmt.Sprint(i), PurgeAt: now})
+	}))
+	var mu sync.Mutex
+	var total store.Deleted
+	for _, err := range race(racers, func(i int) error {
+		for {
+			const limit = 7
+			d, err := either(a, b, i).DeleteExpired(ctx, now, limit)
+			mu.Lock()
+			total.Codes += d.Codes
+			total.Tokens += d.Tokens
+			total.Clients += d.Clients
+			mu.Unlock()
+			if err != nil || d.Total() < limit {
+				return err
+			}
+		}
+	}) {
+		f.ok("DeleteExpired", err)
+	}
+	same(&f, "sum of what the DeleteExpired calls counted", total, store.Deleted{Codes: each, Tokens: each})
+	returned[[]store.Token](&f, "ListTokens", nil)(a.ListTokens(ctx, store.TokenQuery{ClientID: "c"}, "", 10))
+	return f.err()
+}
+
+func raceDeleteUpdate(ctx context.Context, a, b store.Store) error {
+	var f failures
+	for round := range rounds {
+		updated := make([]error, racers/2)
+		for i := range updated {
+			f.ok("CreateToken", a.CreateToken(ctx, store.Token{ID: fmt.Sprint(round, "/", i), ClientID: "c", PurgeAt: now}))
+		}
+		for _, err := range race(racers, func(i int) error {
+			if i >= len(updated) {
+				_, err := either(a, b, i).DeleteExpired(ctx, now, 100)
+				return err
+			}
+			updated[i] = either(a, b, i).UpdateToken(ctx, store.Token{ID: fmt.Sprint(round, "/", i), ClientID: "c", PurgeAt: later, Version: 1})
+			return nil
+		}) {
+			f.ok("DeleteExpired", err)
+		}
+		for i, err := range updated {
+			if err != nil {
+				f.is("UpdateToken", err, store.ErrNotFound)
+			}
+			result[store.Token](&f, fmt.Sprintf("Token whose UpdateToken ended with error %v", err), err)(either(a, b, round).Token(ctx, fmt.Sprint(round, "/", i)))
+		}
+	}
 	return f.err()
 }

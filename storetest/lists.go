@@ -206,3 +206,64 @@ func fullPage(ctx context.Context, a, b store.Store) error {
 	returned(&f, "RevokeConsents of more than a page", store.MaxPage+1)(b.RevokeConsents(ctx, store.ConsentQuery{Subject: "s"}))
 	return f.err()
 }
+
+func racePages(ctx context.Context, a, b store.Store) error {
+	var f failures
+	const stay = 60
+	var want []string
+	for i := range stay {
+		id := fmt.Sprintf("%03d", 3*i)
+		want = append(want, id)
+		f.ok("CreateToken", a.CreateToken(ctx, token(id, "s", "c")))
+	}
+	come := func(id string) error {
+		t := token(id, "s", "c")
+		t.PurgeAt = now
+		return a.CreateToken(ctx, t)
+	}
+	leave := func(limit int) error {
+		_, err := b.DeleteExpired(ctx, now, limit)
+		return err
+	}
+	// One comes before every page, and leaves before every other.
+	n := 0
+	stayed(&f, want, func(after string, limit int) ([]store.Token, error) {
+		n++
+		f.ok("CreateToken", come(fmt.Sprintf("000 %d", n)))
+		if n%2 == 0 {
+			f.ok("DeleteExpired", leave(2))
+		}
+		return b.ListTokens(ctx, store.TokenQuery{Subject: "s"}, after, limit)
+	})
+	for _, err := range race(racers, func(i int) error {
+		if i%4 == 0 {
+			var seen failures
+			stayed(&seen, want, func(after string, limit int) ([]store.Token, error) {
+				return either(a, b, i/4).ListTokens(ctx, store.TokenQuery{Subject: "s"}, after, limit)
+			})
+			return seen.err()
+		}
+		for j := range stay {
+			if err := come(fmt.Sprintf("%03d %d", (7*j+i)%(3*stay), i)); err != nil {
+				return err
+			}
+			if err := leave(2); err != nil {
+				return err
+			}
+		}
+		return nil
+	}) {
+		f.ok("pages", err)
+	}
+	return f.err()
+}
+
+// stayed reads all pages and looks for those that were there all the time.
+func stayed(f *failures, want []string, next func(after string, limit int) ([]store.Token, error)) {
+	ids := keys(pages(f, "ListTokens", 7, tokenID, next), tokenID)
+	if !slices.IsSorted(ids) {
+		f.addf("ListTokens is not in order: %q", ids)
+	}
+	ids = slices.DeleteFunc(ids, func(id string) bool { return !slices.Contains(want, id) })
+	same(f, "the records that were there all the time", ids, want)
+}
