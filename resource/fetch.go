@@ -94,7 +94,7 @@ type serverMetadata struct {
 // outage does not send us to a document that somebody else may control.
 func (m remote) discover(ctx context.Context, issuer string) (serverMetadata, error) {
 	var md serverMetadata
-	var last error
+	last := errors.New("its name is not a URL")
 	for _, place := range wellKnowns(issuer) {
 		body, err := m.get(ctx, place)
 		var status statusError
@@ -135,9 +135,6 @@ func wellKnowns(issuer string) []string {
 // endpoint checks a URL that the metadata names: that of an issuer on https must
 // not send us to http on this machine.
 func (md serverMetadata) endpoint(name, u string) (string, error) {
-	if u == "" {
-		return "", fmt.Errorf("resource: the issuer's metadata has no %s", name)
-	}
 	if _, err := parseURL(u); err != nil {
 		return "", fmt.Errorf("resource: %s of the issuer's metadata %w", name, err)
 	}

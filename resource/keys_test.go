@@ -170,6 +170,7 @@ func TestOutages(t *testing.T) {
 			is.set(func() { is.down = errDown })
 			for range 600 {
 				a.cannotTell(is.token(nil))
+				assert.ErrorIs(t, a.refused[len(a.refused)-1], errDown)
 				time.Sleep(100 * time.Millisecond)
 			}
 			assert.LessOrEqual(t, is.fetches(""), 8, "in a minute")
@@ -277,6 +278,11 @@ func TestDocumentsThatCannotBeUsedAreOutages(t *testing.T) {
 					assert.Zero(t, is.fetches("/jwks"), "nothing is fetched on its word")
 				}
 				assert.Zero(t, is.fetches("/else")+is.fetches("/evil"), "and it leads nowhere else")
+				if name != "metadata: nowhere" {
+					assert.Zero(t, is.fetches("/.well-known/openid-configuration"), "only what is not there is looked for elsewhere")
+				} else {
+					assert.Equal(t, 2, is.fetches(""), "each place once")
+				}
 
 				is.set(func() { delete(is.override, tt.path) })
 				time.Sleep(time.Minute)
@@ -289,6 +295,51 @@ func TestDocumentsThatCannotBeUsedAreOutages(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+func TestKeysOfTheGreatestLength(t *testing.T) {
+	is, a := jwtAPI(t)
+	is.override["/jwks"] = func(w http.ResponseWriter, _ *http.Request) {
+		body, err := jose.MarshalJWKS(is.keys)
+		assert.NoError(t, err)
+		w.Header().Set("Content-Type", "application/jwk-set+json")
+		_, _ = w.Write(append(body, strings.Repeat(" ", 256<<10-len(body))...))
+	}
+	a.accepts(is.token(nil))
+}
+
+func TestErrorsDoNotQuoteTheURL(t *testing.T) {
+	is := newIssuer(t, issuerURL)
+	a := newAPI(t, resource.NewJWT(resource.JWTConfig{Issuer: issuerURL, JWKS: issuerURL + "/jwks?key=MARKER", Client: is.client()}), nil)
+	is.set(func() { is.down = errDown })
+	a.cannotTell(is.token(nil))
+	assert.NotContains(t, a.refused[0].Error(), "MARKER")
+	assert.Contains(t, a.refused[0].Error(), "login.example")
+}
+
+// New refuses such configurations; a verifier that is used without a Server
+// fails all the same.
+func TestVerifiersWithoutServer(t *testing.T) {
+	for _, cfg := range []resource.JWTConfig{{Issuer: "::"}, {Issuer: "login.example"}, {Issuer: ""}, {Issuer: "x", JWKS: "http://[::1"}} {
+		is := newIssuer(t, cfg.Issuer)
+		cfg.Client = is.client()
+		iss := map[string]any{"iss": cfg.Issuer}
+		_, err := resource.NewJWT(cfg).VerifyToken(t.Context(), is.token(iss))
+		assert.Error(t, err)
+		assert.NotErrorIs(t, err, resource.ErrInvalidToken)
+		assert.Zero(t, is.fetches(""))
+	}
+}
+
+func TestAnIssuerOnThisMachineLeadsNowhereElse(t *testing.T) {
+	const local = "http://127.0.0.1:9797"
+	for uri, want := range map[string]int{"http://other.example/jwks": 503, local + "/jwks": 200, "https://other.example/jwks": 200} {
+		is := newIssuer(t, local)
+		is.metadata["jwks_uri"] = uri
+		a := newAPI(t, resource.JWT(local, is.client()), func(cfg *resource.Config) { cfg.Issuers = []string{local} })
+		assert.Equal(t, want, a.bearer(is.token(nil)).StatusCode, uri)
+		assert.Equal(t, want == 200, is.fetches("/jwks") == 1)
 	}
 }
 
@@ -324,7 +375,9 @@ func TestDiscoveryForms(t *testing.T) {
 	} {
 		t.Run(tt.issuer+" at "+tt.place, func(t *testing.T) {
 			is := newIssuer(t, tt.issuer)
-			is.override["/.well-known/oauth-authorization-server"] = http.NotFound
+			is.override["/.well-known/oauth-authorization-server"] = func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(http.StatusBadRequest) // any 4xx
+			}
 			host := strings.TrimSuffix(tt.issuer, "/t/1")
 			is.override[tt.place] = func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "application/json; charset=utf-8")
