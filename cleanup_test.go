@@ -72,10 +72,10 @@ func TestRunCleanupEndsWithItsContext(t *testing.T) {
 		go func() { done <- f.p.RunCleanup(ctx, time.Hour) }()
 		synctest.Wait()
 		f.code(alice(), authorization("app"))
-		s.after = 0
+		s.set(0)
 		time.Sleep(time.Hour + time.Second)
 		assert.NotEmpty(t, f.kinds(oauth.EventOutage), "a failed run is reported")
-		s.after = -1
+		s.set(-1)
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		n, err := f.p.Cleanup(t.Context())

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,11 +22,21 @@ var errDown = errors.New("SECRET: dial tcp 10.0.0.7:5432: connection refused")
 // failing is a store whose calls fail from the nth one on, until it is mended.
 type failing struct {
 	store.Store
+	mu     sync.Mutex
 	after  int // calls that still succeed; negative: all
 	called []string
 }
 
+// set changes after while other goroutines call.
+func (s *failing) set(after int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.after = after
+}
+
 func (s *failing) call(name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.called = append(s.called, name)
 	if s.after == 0 {
 		return errDown
