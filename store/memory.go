@@ -9,13 +9,14 @@ import (
 // out, and for a single server that may forget everything when it restarts. It
 // is safe for use by many goroutines at once.
 //
-// An authorization takes some 600 bytes, indexes included, and what
-// DeleteExpired deletes is free to be used again: call it now and then, or the
-// Memory grows. Methods on one record take the same time however many there
-// are. Those that work on many, which are RevokeTokens, RevokeConsents, the
-// lists and DeleteExpired, do it in steps and make no other call wait for more
-// than one of them; RevokeTokens and RevokeConsents nevertheless take effect in
-// a single moment, and once begun they run to their end.
+// An authorization takes some 600 bytes, indexes included. Call DeleteExpired
+// now and then, or the Memory grows: what it deletes is freed, but for some 60
+// bytes a record, which the next record uses. Methods on one record take about
+// the same time however many there are. Those that work on many, which are
+// RevokeTokens, RevokeConsents, the lists and DeleteExpired, go in steps, and no
+// other call waits for more than one of them; RevokeTokens and RevokeConsents
+// nevertheless take effect in a single moment. Once these two have begun they
+// run to their end, also if the context ends.
 //
 // The zero Memory cannot be used; call [NewMemory].
 type Memory struct {

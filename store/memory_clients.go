@@ -25,7 +25,7 @@ func (m *Memory) CreateClient(ctx context.Context, c Client) error {
 		return err
 	}
 	c.Version = 1
-	return m.clients.create(encodeClient(c))
+	return m.clients.create(encodeClient(c), c.ID)
 }
 
 // UpdateClient implements Clients.
@@ -37,7 +37,7 @@ func (m *Memory) UpdateClient(ctx context.Context, c Client) error {
 		return err
 	}
 	c.Version++
-	return m.clients.swap(encodeClient(c), nil)
+	return m.clients.swap(encodeClient(c), nil, c.ID)
 }
 
 // DeleteClient implements Clients.
@@ -45,7 +45,7 @@ func (m *Memory) DeleteClient(ctx context.Context, id string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return m.clients.changeKey(func(s *shard, h uint64, n uint32, exists bool) error {
+	return m.clients.change(func(s *shard, h uint64, n uint32, exists bool) error {
 		if !exists {
 			return ErrNotFound
 		}

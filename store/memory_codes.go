@@ -26,7 +26,7 @@ func (m *Memory) CreateCode(ctx context.Context, c Code) error {
 		return err
 	}
 	c.Version, c.ConsumedAt = 1, time.Time{}
-	return m.codes.create(encodeCode(c))
+	return m.codes.create(encodeCode(c), c.Kind, c.Key)
 }
 
 // UpdateCode implements Codes.
@@ -39,7 +39,7 @@ func (m *Memory) UpdateCode(ctx context.Context, c Code) error {
 	}
 	c.Version++
 	c.ConsumedAt = time.Time{}
-	return m.codes.swap(encodeCode(c), ErrConsumed)
+	return m.codes.swap(encodeCode(c), ErrConsumed, c.Kind, c.Key)
 }
 
 // ConsumeCode implements Codes.
@@ -52,7 +52,7 @@ func (m *Memory) ConsumeCode(ctx context.Context, kind, key string, at time.Time
 		return Code{}, ErrInvalid
 	}
 	var rec record
-	err := m.codes.changeKey(func(s *shard, _ uint64, n uint32, exists bool) (err error) {
+	err := m.codes.change(func(s *shard, _ uint64, n uint32, exists bool) (err error) {
 		if !exists {
 			return ErrNotFound
 		}

@@ -25,7 +25,7 @@ func (m *Memory) GrantConsent(ctx context.Context, c Consent) error {
 	if err := c.Check(); err != nil {
 		return err
 	}
-	return m.consents.changeKey(func(s *shard, h uint64, n uint32, exists bool) error {
+	return m.consents.change(func(s *shard, h uint64, n uint32, exists bool) error {
 		if !exists {
 			s.insert(h, encodeConsent(c.merged(Consent{})))
 			return nil
@@ -71,7 +71,7 @@ func (m *Memory) RevokeConsents(ctx context.Context, q ConsentQuery) (int, error
 		return m.consents.sweep(&sweep{selection: selection{order: byClient, group: q.ClientID}, delete: true}), nil
 	}
 	deleted := 0
-	err := m.consents.changeKey(func(s *shard, h uint64, n uint32, exists bool) error {
+	err := m.consents.change(func(s *shard, h uint64, n uint32, exists bool) error {
 		if exists {
 			s.remove(h, n)
 			deleted = 1

@@ -301,3 +301,28 @@ func TestMemoryOfDeletedRecordsIsFreed(t *testing.T) {
 		}
 	}
 }
+
+// How long others wait in all is measured by BenchmarkMillion; here it would
+// depend on what else the machine does. A call waits for one step.
+func TestDeleteExpiredGoesInShortSteps(t *testing.T) {
+	m := NewMemory()
+	const n = 50_000
+	for i := range n {
+		require.NoError(t, m.CreateToken(t.Context(), Token{ID: fmt.Sprint(i), ClientID: "c", Subject: fmt.Sprint(i), PurgeAt: day.Add(time.Duration(i%100) * time.Second), Data: make([]byte, 300)}))
+	}
+	var took []time.Duration
+	left := n
+	for i := range m.tokens.shards {
+		for more := true; more; {
+			began := time.Now()
+			var deleted int
+			deleted, more = m.tokens.shards[i].purge(night.UnixMicro(), step)
+			took = append(took, time.Since(began))
+			require.LessOrEqual(t, deleted, step)
+			left -= deleted
+		}
+	}
+	require.Zero(t, left)
+	slices.Sort(took)
+	require.Less(t, took[len(took)/2], 10*time.Millisecond)
+}

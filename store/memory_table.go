@@ -73,20 +73,20 @@ func (t *table) lookup(key ...string) (record, error) {
 }
 
 // create stores a record, unless there is one with its key.
-func (t *table) create(rec record) error {
-	return t.change(rec, func(s *shard, h uint64, _ uint32, exists bool) error {
+func (t *table) create(rec record, key ...string) error {
+	return t.change(func(s *shard, h uint64, _ uint32, exists bool) error {
 		if exists {
 			return ErrExists
 		}
 		s.insert(h, rec)
 		return nil
-	})
+	}, key...)
 }
 
 // swap replaces the record that has the version before rec's. If the record has
 // ended, it returns the error ended.
-func (t *table) swap(rec record, ended error) error {
-	return t.change(rec, func(s *shard, _ uint64, n uint32, exists bool) error {
+func (t *table) swap(rec record, ended error, key ...string) error {
+	return t.change(func(s *shard, _ uint64, n uint32, exists bool) error {
 		if !exists {
 			return ErrNotFound
 		}
@@ -99,19 +99,11 @@ func (t *table) swap(rec record, ended error) error {
 		}
 		s.replace(n, rec)
 		return nil
-	})
+	}, key...)
 }
 
-// change calls f for the record that has the key of rec, under its shard's lock.
-func (t *table) change(rec record, f func(s *shard, h uint64, n uint32, exists bool) error) error {
-	var key [2]string
-	for n := range t.key {
-		key[n] = string(rec.field(n))
-	}
-	return t.changeKey(f, key[:t.key]...)
-}
-
-func (t *table) changeKey(f func(s *shard, h uint64, n uint32, exists bool) error, key ...string) error {
+// change calls f for the record that has the key, under its shard's lock.
+func (t *table) change(f func(s *shard, h uint64, n uint32, exists bool) error, key ...string) error {
 	h := t.hash(key...)
 	s := t.shardOf(h)
 	s.mu.Lock()

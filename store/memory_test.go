@@ -3,8 +3,14 @@ package store_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/seed-e797c9ce/oauth/store"
 	"github.com/seed-e797c9ce/oauth/storetest"
@@ -15,6 +21,88 @@ func TestMemoryKeepsThePromises(t *testing.T) {
 		m := store.NewMemory()
 		return m, m
 	})
+}
+
+// What each of many goroutines created one after the other is revoked up to
+// some record and not after it: nothing is revoked that was created after
+// something that is not.
+func TestRevocationIsOneMoment(t *testing.T) {
+	ctx := t.Context()
+	for round := range 6 {
+		m := store.NewMemory()
+		for i := range 1000 { // so that the revocation takes a while
+			require.NoError(t, m.CreateToken(ctx, store.Token{ID: fmt.Sprint("old", i), ClientID: "c", Subject: "s"}))
+		}
+		const creators = 4
+		var created [creators]int
+		var revoked atomic.Bool
+		var wg sync.WaitGroup
+		for g := range creators {
+			wg.Go(func() {
+				for late := false; !late; created[g]++ {
+					late = revoked.Load()
+					assert.NoError(t, m.CreateToken(ctx, store.Token{ID: fmt.Sprint(g, "/", created[g]), ClientID: "c", Subject: "s"}))
+				}
+			})
+		}
+		wg.Go(func() {
+			q := []store.TokenQuery{{ClientID: "c"}, {Subject: "s", ClientID: "c"}}[round%2]
+			n, err := m.RevokeTokens(ctx, q, start, start)
+			assert.NoError(t, err)
+			assert.GreaterOrEqual(t, n, 1000)
+			revoked.Store(true)
+		})
+		wg.Wait()
+		for g := range creators {
+			valid := false
+			for i := range created[g] {
+				got, err := m.Token(ctx, fmt.Sprint(g, "/", i))
+				require.NoError(t, err)
+				require.False(t, valid && !got.RevokedAt.IsZero(), "revoked, but created after one that is not")
+				valid = valid || got.RevokedAt.IsZero()
+			}
+			require.True(t, valid, "the last was created after the revocation")
+		}
+		m.CheckIndexes(t)
+	}
+}
+
+// Everything at once leaves the indexes in order.
+func TestMemoryUnderLoad(t *testing.T) {
+	m := store.NewMemoryOf(3)
+	var wg sync.WaitGroup
+	for g := range uint64(8) {
+		wg.Go(func() {
+			r := rand.New(rand.NewPCG(g, 2))
+			ctx := context.Background()
+			for range 3000 {
+				token := authorization(r.IntN(200))
+				token.Version = int64(1 + r.IntN(3))
+				token.PurgeAt = start.Add(time.Duration(r.IntN(4)) * time.Hour)
+				token.Data = make([]byte, r.IntN(1500))
+				consent := store.Consent{Subject: token.Subject, ClientID: token.ClientID, Scopes: token.Scopes}
+				switch r.IntN(10) {
+				case 0, 1, 2:
+					_ = m.CreateToken(ctx, token)
+				case 3, 4:
+					_ = m.UpdateToken(ctx, token)
+				case 5:
+					_, _ = m.RevokeTokens(ctx, []store.TokenQuery{{Subject: token.Subject}, {ClientID: token.ClientID}, {ID: token.ID}}[r.IntN(3)], start, token.PurgeAt)
+				case 6:
+					_, _ = m.DeleteExpired(ctx, token.PurgeAt, 5)
+				case 7:
+					_ = m.GrantConsent(ctx, consent)
+				case 8:
+					_, _ = m.RevokeConsents(ctx, []store.ConsentQuery{{Subject: token.Subject}, {ClientID: token.ClientID}}[r.IntN(2)])
+				default:
+					_, err := m.ListTokens(ctx, store.TokenQuery{ClientID: token.ClientID}, "", 10)
+					assert.NoError(t, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	m.CheckIndexes(t)
 }
 
 func ExampleNewMemory() {

@@ -26,7 +26,7 @@ func (m *Memory) CreateToken(ctx context.Context, t Token) error {
 		return err
 	}
 	t.Version = 1
-	return m.tokens.create(encodeToken(t))
+	return m.tokens.create(encodeToken(t), t.ID)
 }
 
 // UpdateToken implements Tokens.
@@ -39,7 +39,7 @@ func (m *Memory) UpdateToken(ctx context.Context, t Token) error {
 	}
 	t.Version++
 	t.RevokedAt = time.Time{}
-	return m.tokens.swap(encodeToken(t), ErrRevoked)
+	return m.tokens.swap(encodeToken(t), ErrRevoked, t.ID)
 }
 
 // RevokeTokens implements Tokens.
@@ -55,7 +55,7 @@ func (m *Memory) RevokeTokens(ctx context.Context, q TokenQuery, at, purgeAt tim
 		return m.tokens.sweep(&sweep{selection: q.selection(), ended: revoked, purge: purge}), nil
 	}
 	marked := 0
-	err := m.tokens.changeKey(func(s *shard, _ uint64, n uint32, exists bool) error {
+	err := m.tokens.change(func(s *shard, _ uint64, n uint32, exists bool) error {
 		if exists && q.selects(s.record(n)) && s.record(n).ended() == noTime {
 			s.mark(n, revoked, purge)
 			marked = 1
