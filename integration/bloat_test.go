@@ -12,7 +12,7 @@ import (
 // TestTenThousandRefreshesOfOneAuthorizationLeaveOneRow refreshes over ten days,
 // so that the time after which the record may be deleted moves each time.
 func TestTenThousandRefreshesOfOneAuthorizationLeaveOneRow(t *testing.T) {
-	d := with(dbtest.Postgres, "", "synchronous_commit=off").Open(t) // for speed; it changes no table
+	d := dbtest.OwnPostgres("synchronous_commit=off").Open(t) // for speed; it changes no table
 	ctx := t.Context()
 	id := refreshable("bloat")
 	require.NoError(t, d.Store.CreateToken(ctx, id))
@@ -40,7 +40,7 @@ func TestTenThousandRefreshesOfOneAuthorizationLeaveOneRow(t *testing.T) {
 // TestARefreshChangesNoIndex is about HOT updates: all of a day's refreshes of
 // one authorization but the first.
 func TestARefreshChangesNoIndex(t *testing.T) {
-	d := dbtest.Postgres.Open(t)
+	d := dbtest.OwnPostgres("synchronous_commit=off").Open(t)
 	ctx := t.Context()
 	require.NoError(t, d.Store.CreateToken(ctx, refreshable("hot")))
 	var updates, hot int

@@ -114,6 +114,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 	}{
 		{with(dbtest.Postgres, "asynchronous", "synchronous_commit=off"), "synchronous_commit is off"},
 		{with(dbtest.Postgres, "serializable", "default_transaction_isolation=serializable"), "default_transaction_isolation is serializable"},
+		{with(dbtest.MySQL, "two character sets", "character_set_connection='latin1'"), "character_set_connection is latin1"},
 		{dbtest.FileWith("no wal", "_pragma=busy_timeout(1000)&_pragma=synchronous(FULL)"), "journal_mode is delete"},
 		{dbtest.FileWith("not synced", "_pragma=busy_timeout(1000)&_pragma=synchronous(NORMAL)&_pragma=journal_mode(WAL)"), "synchronous is 1"},
 		{dbtest.FileWith("utf-16", "_pragma=encoding('UTF-16')&_pragma=busy_timeout(1000)&_pragma=synchronous(FULL)&_pragma=journal_mode(WAL)"), "encoding is UTF-16"},

@@ -97,6 +97,39 @@ func TestADeadlockIsTriedAgain(t *testing.T) {
 	}
 }
 
+// TestDeleteExpiredPassesOverLockedRowsAndComesBackForThem: those that are free
+// go at once; those that are not, when they are, so that a call that deletes
+// fewer than its limit has left none.
+func TestDeleteExpiredPassesOverLockedRowsAndComesBackForThem(t *testing.T) {
+	for _, k := range []dbtest.Kind{dbtest.Postgres, dbtest.MySQL} {
+		t.Run(k.Name, func(t *testing.T) {
+			d := k.Open(t)
+			ctx := t.Context()
+			for _, id := range []string{"held", "free"} {
+				require.NoError(t, d.Store.CreateToken(ctx, store.Token{ID: id, ClientID: "c", PurgeAt: now}))
+			}
+			tx, err := d.DB.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
+			require.NoError(t, err)
+			defer tx.Rollback()
+			_, err = tx.ExecContext(ctx, "UPDATE "+d.Table("tokens")+" SET version = version + 1 WHERE id = 'held'")
+			require.NoError(t, err)
+			done := make(chan error, 1)
+			go func() {
+				deleted, err := d.Store.DeleteExpired(ctx, now, 10)
+				assert.Equal(t, store.Deleted{Tokens: 2}, deleted)
+				done <- err
+			}()
+			waitForALock(t, d)
+			_, err = d.Store.Token(ctx, "free")
+			assert.ErrorIs(t, err, store.ErrNotFound)
+			require.NoError(t, tx.Rollback())
+			require.NoError(t, <-done)
+			_, err = d.Store.Token(ctx, "held")
+			assert.ErrorIs(t, err, store.ErrNotFound)
+		})
+	}
+}
+
 // waitForALock returns once a statement on the table of tokens waits.
 func waitForALock(t *testing.T, d *dbtest.Database) {
 	t.Helper()
@@ -104,11 +137,9 @@ func waitForALock(t *testing.T, d *dbtest.Database) {
 	if d.Dialect == sqlstore.Postgres {
 		query = "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%" + d.Options.Schema + "%'"
 	}
-	for {
-		var n int
-		require.NoError(t, d.DB.QueryRowContext(t.Context(), query).Scan(&n))
-		if n > 0 {
-			return
-		}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for n := 0; n == 0; {
+		require.NoError(t, d.DB.QueryRowContext(ctx, query).Scan(&n))
 	}
 }

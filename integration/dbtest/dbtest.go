@@ -12,6 +12,7 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
@@ -67,6 +68,30 @@ func random() string {
 	var b [6]byte
 	_, _ = rand.Read(b[:])
 	return "t" + hex.EncodeToString(b[:])
+}
+
+// OwnPostgres is PostgreSQL in a database of the test's own, where no other's
+// snapshots keep old rows.
+func OwnPostgres(parameters string) Kind {
+	k := Postgres
+	k.DSN = func(t testing.TB) string {
+		d := Postgres.Bare(t)
+		name := random()
+		d.Exec(t, "CREATE DATABASE "+name)
+		t.Cleanup(func() {
+			db := d.Pool(t)
+			if _, err := db.Exec("DROP DATABASE " + name + " WITH (FORCE)"); err != nil {
+				t.Errorf("%v", err)
+			}
+		})
+		u, err := url.Parse(d.Address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u.Path = "/" + name
+		return u.String() + "&" + parameters
+	}
+	return k
 }
 
 // Database is a place for the tables of one test.

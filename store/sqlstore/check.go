@@ -86,6 +86,7 @@ func (s *Store) rules(ctx context.Context) ([]rule, error) {
 	case MySQL:
 		return []rule{
 			{"innodb_flush_log_at_trx_commit", "SELECT @@GLOBAL.innodb_flush_log_at_trx_commit", is("1"), loses},
+			{"character_set_connection", "SELECT IF(@@character_set_connection = @@character_set_client, 'the same', @@character_set_connection)", is("the same"), "the server changes the text of keys on its way"},
 			{"read_only", "SELECT @@GLOBAL.read_only", is("0", "OFF"), "the server is a replica"},
 		}, nil
 	}

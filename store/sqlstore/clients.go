@@ -15,7 +15,7 @@ func (s *Store) Client(ctx context.Context, id string) (store.Client, error) {
 	if err := s.enter(ctx, store.ValidKey(id, store.MaxClientID)); err != nil {
 		return c, err
 	}
-	found, err := s.one(ctx, s.sql.client, func(row scanner) error { return scanClient(row, &c) }, s.text(id))
+	found, err := s.one(ctx, s.sql.client, func(row scanner) error { return scanClient(row, &c) }, id)
 	return c, notFound(found, err)
 }
 
@@ -25,11 +25,11 @@ func (s *Store) CreateClient(ctx context.Context, c store.Client) error {
 		return err
 	}
 	c.Version = 1
-	values, err := s.clientValues(c)
+	values, err := clientValues(c)
 	if err != nil {
 		return err
 	}
-	args := append([]any{s.text(c.ID), c.Version}, values...)
+	args := append([]any{c.ID, c.Version}, values...)
 	return s.create(ctx, s.sql.createClient, args)
 }
 
@@ -38,18 +38,18 @@ func (s *Store) UpdateClient(ctx context.Context, c store.Client) error {
 	if err := c.Check(); err != nil {
 		return err
 	}
-	values, err := s.clientValues(c)
+	values, err := clientValues(c)
 	if err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	n, err := s.exec(ctx, s.sql.updateClient, append(values, s.text(c.ID), c.Version)...)
+	n, err := s.exec(ctx, s.sql.updateClient, append(values, c.ID, c.Version)...)
 	if err != nil || n > 0 {
 		return err
 	}
-	found, err := s.one(ctx, s.sql.explainClient, func(row scanner) error { return row.Scan(new(int64)) }, s.text(c.ID))
+	found, err := s.one(ctx, s.sql.explainClient, func(row scanner) error { return row.Scan(new(int64)) }, c.ID)
 	if err := notFound(found, err); err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func (s *Store) DeleteClient(ctx context.Context, id string) error {
 	if err := s.enter(ctx, store.ValidKey(id, store.MaxClientID)); err != nil {
 		return err
 	}
-	n, err := s.exec(ctx, s.sql.deleteClient, s.text(id))
+	n, err := s.exec(ctx, s.sql.deleteClient, id)
 	return notFound(n > 0, err)
 }
 
@@ -71,11 +71,11 @@ func (s *Store) ListClients(ctx context.Context, after string, limit int) ([]sto
 	if err != nil || !ok {
 		return nil, err
 	}
-	return list(ctx, s, s.sql.listClients, scanClient, s.text(after), limit)
+	return list(ctx, s, s.sql.listClients, scanClient, after, limit)
 }
 
 // clientValues are the values of the columns clientUpdated.
-func (s *Store) clientValues(c store.Client) ([]any, error) {
+func clientValues(c store.Client) ([]any, error) {
 	c.PurgeAt = c.PurgeAt.UTC().Truncate(time.Microsecond)
 	c.CreatedAt = c.CreatedAt.UTC().Truncate(time.Microsecond)
 	c.UpdatedAt = c.UpdatedAt.UTC().Truncate(time.Microsecond)
@@ -90,7 +90,7 @@ func (s *Store) clientValues(c store.Client) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []any{micros(c.PurgeAt), s.text(string(record))}, nil
+	return []any{micros(c.PurgeAt), string(record)}, nil
 }
 
 func scanClient(row scanner, c *store.Client) error {

@@ -23,7 +23,7 @@ func (s *Store) Code(ctx context.Context, kind, key string) (store.Code, error) 
 
 func (s *Store) readCode(ctx context.Context, st *statement, kind, key string) (store.Code, error) {
 	var c store.Code
-	found, err := s.one(ctx, st, func(row scanner) error { return scanCode(row, &c) }, s.text(kind), s.text(key))
+	found, err := s.one(ctx, st, func(row scanner) error { return scanCode(row, &c) }, kind, key)
 	return c, notFound(found, err)
 }
 
@@ -32,7 +32,7 @@ func (s *Store) CreateCode(ctx context.Context, c store.Code) error {
 	if err := checkCode(c); err != nil {
 		return err
 	}
-	return s.create(ctx, s.sql.createCode, []any{s.text(c.Kind), s.text(c.Key), 1, micros(c.ExpiresAt), nil, micros(c.PurgeAt), blob(c.Data)})
+	return s.create(ctx, s.sql.createCode, []any{c.Kind, c.Key, 1, micros(c.ExpiresAt), nil, micros(c.PurgeAt), blob(c.Data)})
 }
 
 // UpdateCode implements store.Codes.
@@ -43,7 +43,7 @@ func (s *Store) UpdateCode(ctx context.Context, c store.Code) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	n, err := s.exec(ctx, s.sql.updateCode, micros(c.ExpiresAt), micros(c.PurgeAt), blob(c.Data), s.text(c.Kind), s.text(c.Key), c.Version)
+	n, err := s.exec(ctx, s.sql.updateCode, micros(c.ExpiresAt), micros(c.PurgeAt), blob(c.Data), c.Kind, c.Key, c.Version)
 	if err != nil || n > 0 {
 		return err
 	}
@@ -91,10 +91,10 @@ func (s *Store) consume(ctx context.Context, kind, key string, at time.Time) (bo
 		}
 		defer done()
 		var c store.Code
-		won, err := s.one(ctx, s.sql.consumeCode, func(row scanner) error { return scanCode(row, &c) }, micros(at), s.text(kind), s.text(key))
+		won, err := s.one(ctx, s.sql.consumeCode, func(row scanner) error { return scanCode(row, &c) }, micros(at), kind, key)
 		return won, c, err
 	}
-	n, err := s.exec(ctx, s.sql.consumeCode, micros(at), s.text(kind), s.text(key))
+	n, err := s.exec(ctx, s.sql.consumeCode, micros(at), kind, key)
 	if err != nil || n == 0 {
 		return false, store.Code{}, err
 	}

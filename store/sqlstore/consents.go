@@ -35,7 +35,7 @@ func (s *Store) readConsent(ctx context.Context, st *statement, subject, clientI
 		c       store.Consent
 		version int64
 	)
-	found, err := s.one(ctx, st, func(row scanner) error { return scanConsentVersion(row, &c, &version) }, s.text(subject), s.text(clientID))
+	found, err := s.one(ctx, st, func(row scanner) error { return scanConsentVersion(row, &c, &version) }, subject, clientID)
 	return c, version, notFound(found, err)
 }
 
@@ -61,7 +61,7 @@ func (s *Store) GrantConsent(ctx context.Context, c store.Consent) error {
 
 // createConsent stores the first consent of a user for a client; ErrExists.
 func (s *Store) createConsent(ctx context.Context, c store.Consent) error {
-	fields, err := s.consentValues(c)
+	fields, err := consentValues(c)
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func (s *Store) createConsent(ctx context.Context, c store.Consent) error {
 	// was then revoked and granted anew, does not take the new one for it and
 	// bring back what was revoked.
 	version := rand.Int64N(1 << 62)
-	return s.create(ctx, s.sql.createConsent, append([]any{s.text(c.Subject), s.text(c.ClientID), version}, fields...))
+	return s.create(ctx, s.sql.createConsent, append([]any{c.Subject, c.ClientID, version}, fields...))
 }
 
 // mergeConsent adds c to the stored consent; ErrNotFound if that was revoked,
@@ -83,11 +83,11 @@ func (s *Store) mergeConsent(ctx context.Context, c store.Consent) error {
 		c.Scopes, c.Resources = slices.Concat(old.Scopes, c.Scopes), slices.Concat(old.Resources, c.Resources)
 		c.GrantedAt = old.GrantedAt
 	}
-	fields, err := s.consentValues(c)
+	fields, err := consentValues(c)
 	if err != nil {
 		return err
 	}
-	n, err := s.exec(ctx, s.sql.updateConsent, append(fields, s.text(c.Subject), s.text(c.ClientID), version)...)
+	n, err := s.exec(ctx, s.sql.updateConsent, append(fields, c.Subject, c.ClientID, version)...)
 	if err == nil && n == 0 {
 		return store.ErrConflict
 	}
@@ -96,7 +96,7 @@ func (s *Store) mergeConsent(ctx context.Context, c store.Consent) error {
 
 // RevokeConsents implements store.Consents.
 func (s *Store) RevokeConsents(ctx context.Context, q store.ConsentQuery) (int, error) {
-	mask, keys, possible := s.keys([]string{q.Subject, q.ClientID}, []int{store.MaxSubject, store.MaxClientID})
+	mask, keys, possible := keysOf([]string{q.Subject, q.ClientID}, []int{store.MaxSubject, store.MaxClientID})
 	if mask == 0 {
 		return 0, store.ErrInvalid
 	}
@@ -112,7 +112,7 @@ func (s *Store) ListConsents(ctx context.Context, subject, after string, limit i
 	if err != nil || !ok || !store.ValidKey(subject, store.MaxSubject) {
 		return nil, err
 	}
-	return list(ctx, s, s.sql.listConsents, scanConsent, s.text(subject), s.text(after), limit)
+	return list(ctx, s, s.sql.listConsents, scanConsent, subject, after, limit)
 }
 
 func checkConsent(c store.Consent) error {
@@ -124,16 +124,16 @@ func checkConsent(c store.Consent) error {
 
 // consentValues are the values of the columns consentFields. It makes the lists
 // sets, and checks the size of what a merge has made.
-func (s *Store) consentValues(c store.Consent) ([]any, error) {
+func consentValues(c store.Consent) ([]any, error) {
 	c.Scopes, c.Resources = sorted(c.Scopes), sorted(c.Resources)
 	if err := checkConsent(c); err != nil {
 		return nil, err
 	}
-	scopes, err := s.strings(c.Scopes)
+	scopes, err := textOf(c.Scopes)
 	if err != nil {
 		return nil, err
 	}
-	resources, err := s.strings(c.Resources)
+	resources, err := textOf(c.Resources)
 	if err != nil {
 		return nil, err
 	}

@@ -14,35 +14,35 @@ func (s *Store) Token(ctx context.Context, id string) (store.Token, error) {
 	if err := s.enter(ctx, store.ValidKey(id, store.MaxKey)); err != nil {
 		return t, err
 	}
-	found, err := s.one(ctx, s.sql.token, func(row scanner) error { return scanToken(row, &t) }, s.text(id))
+	found, err := s.one(ctx, s.sql.token, func(row scanner) error { return scanToken(row, &t) }, id)
 	return t, notFound(found, err)
 }
 
 // CreateToken implements store.Tokens.
 func (s *Store) CreateToken(ctx context.Context, t store.Token) error {
-	fields, err := s.tokenValues(t)
+	fields, err := tokenValues(t)
 	if err != nil {
 		return err
 	}
-	args := append([]any{s.text(t.ID), s.text(t.ClientID), s.text(t.Subject), 1}, fields...)
+	args := append([]any{t.ID, t.ClientID, t.Subject, 1}, fields...)
 	return s.create(ctx, s.sql.createToken, append(args, micros(t.RevokedAt)))
 }
 
 // UpdateToken implements store.Tokens.
 func (s *Store) UpdateToken(ctx context.Context, t store.Token) error {
-	args, err := s.tokenValues(t)
+	args, err := tokenValues(t)
 	if err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	n, err := s.exec(ctx, s.sql.updateToken, append(args, s.text(t.ID), t.Version)...)
+	n, err := s.exec(ctx, s.sql.updateToken, append(args, t.ID, t.Version)...)
 	if err != nil || n > 0 {
 		return err
 	}
 	var revokedAt sql.NullInt64
-	found, err := s.one(ctx, s.sql.explainToken, func(row scanner) error { return row.Scan(&revokedAt) }, s.text(t.ID))
+	found, err := s.one(ctx, s.sql.explainToken, func(row scanner) error { return row.Scan(&revokedAt) }, t.ID)
 	switch {
 	case err != nil:
 		return err
@@ -56,7 +56,7 @@ func (s *Store) UpdateToken(ctx context.Context, t store.Token) error {
 
 // RevokeTokens implements store.Tokens.
 func (s *Store) RevokeTokens(ctx context.Context, q store.TokenQuery, at, purgeAt time.Time) (int, error) {
-	mask, keys, possible := s.selected(q)
+	mask, keys, possible := selected(q)
 	if mask == 0 || at.IsZero() {
 		return 0, store.ErrInvalid
 	}
@@ -72,7 +72,7 @@ func (s *Store) RevokeTokens(ctx context.Context, q store.TokenQuery, at, purgeA
 
 // ListTokens implements store.Tokens.
 func (s *Store) ListTokens(ctx context.Context, q store.TokenQuery, after string, limit int) ([]store.Token, error) {
-	mask, keys, possible := s.selected(q)
+	mask, keys, possible := selected(q)
 	if mask == 0 {
 		return nil, store.ErrInvalid
 	}
@@ -80,23 +80,23 @@ func (s *Store) ListTokens(ctx context.Context, q store.TokenQuery, after string
 	if err != nil || !ok || !possible {
 		return nil, err
 	}
-	return list(ctx, s, s.sql.listTokens[mask], scanToken, append(keys, s.text(after), limit)...)
+	return list(ctx, s, s.sql.listTokens[mask], scanToken, append(keys, after, limit)...)
 }
 
 // selected returns which fields of q are set, as a mask, their values as
 // parameters, and whether a record can have them.
-func (s *Store) selected(q store.TokenQuery) (mask int, keys []any, possible bool) {
-	return s.keys([]string{q.ID, q.Subject, q.ClientID}, []int{store.MaxKey, store.MaxSubject, store.MaxClientID})
+func selected(q store.TokenQuery) (mask int, keys []any, possible bool) {
+	return keysOf([]string{q.ID, q.Subject, q.ClientID}, []int{store.MaxKey, store.MaxSubject, store.MaxClientID})
 }
 
-func (s *Store) keys(fields []string, limits []int) (mask int, keys []any, possible bool) {
+func keysOf(fields []string, limits []int) (mask int, keys []any, possible bool) {
 	possible = true
 	for i, v := range fields {
 		if v == "" {
 			continue
 		}
 		mask |= 1 << i
-		keys = append(keys, s.text(v))
+		keys = append(keys, v)
 		possible = possible && store.ValidKey(v, limits[i])
 	}
 	return mask, keys, possible
@@ -104,18 +104,18 @@ func (s *Store) keys(fields []string, limits []int) (mask int, keys []any, possi
 
 // tokenValues checks the token and returns the values of the columns
 // tokenFields.
-func (s *Store) tokenValues(t store.Token) ([]any, error) {
+func tokenValues(t store.Token) ([]any, error) {
 	if err := t.Check(); err != nil {
 		return nil, err
 	}
 	if err := checkTimes(t.RotatedAt, t.CreatedAt, t.LastUsedAt, t.ExpiresAt, t.RevokedAt, t.PurgeAt); err != nil {
 		return nil, err
 	}
-	scopes, err := s.strings(t.Scopes)
+	scopes, err := textOf(t.Scopes)
 	if err != nil {
 		return nil, err
 	}
-	resources, err := s.strings(t.Resources)
+	resources, err := textOf(t.Resources)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +123,7 @@ func (s *Store) tokenValues(t store.Token) ([]any, error) {
 	return append(values, int64(t.State), scopes, resources,
 		hash(t.FamilyHash), hash(t.SecretHash), hash(t.PreviousHash), blob(t.Successor), micros(t.RotatedAt),
 		micros(t.CreatedAt), micros(t.LastUsedAt), micros(t.ExpiresAt), micros(t.PurgeAt), purgeDay(t.PurgeAt),
-		s.text(t.Device), s.text(t.IP), blob(t.Data)), nil
+		t.Device, t.IP, blob(t.Data)), nil
 }
 
 func scanToken(row scanner, t *store.Token) error {

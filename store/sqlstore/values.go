@@ -12,15 +12,6 @@ import (
 
 const day = 24 * time.Hour
 
-// text is a string as a parameter. On MySQL the columns are binary, so that
-// neither a character set nor a collation has a say; the bytes go as bytes.
-func (s *Store) text(v string) any {
-	if s.dialect == MySQL {
-		return []byte(v)
-	}
-	return v
-}
-
 // micros is a time as a parameter: microseconds since 1970 in UTC, or NULL for
 // the zero time.
 func micros(t time.Time) any {
@@ -68,16 +59,13 @@ func checkTimes(times ...time.Time) error {
 	return nil
 }
 
-// strings is a list as a parameter: a JSON array.
-func (s *Store) strings(list []string) (any, error) {
+// textOf is a list as a parameter: a JSON array.
+func textOf(list []string) (string, error) {
 	if len(list) == 0 {
-		return s.text("[]"), nil
+		return "[]", nil
 	}
 	b, err := encode(list)
-	if err != nil {
-		return nil, err
-	}
-	return s.text(string(b)), nil
+	return string(b), err
 }
 
 func encode(v any) ([]byte, error) {
@@ -90,7 +78,7 @@ func encode(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-// stringsOf reads what strings has written.
+// stringsOf reads what textOf has written.
 func stringsOf(list *[]string, b []byte) error {
 	if string(b) == "[]" {
 		return nil
