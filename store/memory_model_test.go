@@ -211,8 +211,8 @@ func actOnClient(tb testing.TB, p pair, c *chooser) {
 // FuzzMemory calls the methods of a Memory and of a model in any order.
 func FuzzMemory(f *testing.F) {
 	r := rand.New(rand.NewPCG(3, 4))
-	for range 8 {
-		seed := make([]byte, 4000)
+	for range 30 {
+		seed := make([]byte, 600)
 		for i := range seed {
 			seed[i] = byte(r.Uint32())
 		}

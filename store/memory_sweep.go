@@ -82,10 +82,12 @@ func (t *table) sparedBy(s *shard, n uint32, rec record) {
 func (t *table) sweep(w *sweep) int {
 	t.begin(w)
 	for i := range t.shards {
-		var after []byte
-		for more := true; more; {
-			after, more = t.sweepStep(w, &t.shards[i], after)
-			runtime.Gosched() // on one processor nobody else would run for 10 ms
+		for after, more := []byte(nil), true; more; {
+			var n int
+			if after, n = t.sweepStep(w, &t.shards[i], after); n > 0 {
+				runtime.Gosched() // on one processor nobody else would run for 10 ms
+			}
+			more = n == step
 		}
 	}
 	t.end(w)
@@ -108,12 +110,11 @@ func (t *table) end(w *sweep) {
 }
 
 // sweepStep ends the records of one shard whose IDs are greater than after, up
-// to a number, and says where to go on.
-func (t *table) sweepStep(w *sweep, s *shard, after []byte) (last []byte, more bool) {
+// to step. It returns how many it looked at and the ID of the last.
+func (t *table) sweepStep(w *sweep, s *shard, after []byte) (last []byte, n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var found [step]uint32
-	n := 0
 	for c := s.cursor(w.order, w.group, after); n < step && c.advance(); n++ {
 		found[n] = c.n
 		last = append(last[:0], c.id()...)
@@ -121,5 +122,5 @@ func (t *table) sweepStep(w *sweep, s *shard, after []byte) (last []byte, more b
 	for _, r := range found[:n] {
 		t.settle(s, r)
 	}
-	return last, n == step
+	return last, n
 }

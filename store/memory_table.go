@@ -155,7 +155,9 @@ func (t *table) purge(stop func() error, before int64, limit int) (deleted int, 
 			var n int
 			n, more = t.shards[i].purge(before, min(step, limit-deleted))
 			deleted += n
-			runtime.Gosched() // on one processor nobody else would run for 10 ms
+			if n > 0 || more {
+				runtime.Gosched() // on one processor nobody else would run for 10 ms
+			}
 		}
 	}
 	return deleted, nil
