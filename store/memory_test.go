@@ -67,6 +67,67 @@ func TestRevocationIsOneMoment(t *testing.T) {
 	}
 }
 
+// A page of one client is found among a subject's records of another, however
+// many these are.
+func TestListTokensOfAFewAmongMany(t *testing.T) {
+	m := store.NewMemory()
+	var want []string
+	for i := range 3 * store.MaxPage {
+		token := store.Token{ID: fmt.Sprintf("%05d", i), Subject: "s", ClientID: "many"}
+		if i%500 == 7 {
+			token.ClientID = "few"
+			want = append(want, token.ID)
+		}
+		require.NoError(t, m.CreateToken(t.Context(), token))
+	}
+	var got []string
+	for after := ""; ; after = got[len(got)-1] {
+		list, err := m.ListTokens(t.Context(), store.TokenQuery{Subject: "s", ClientID: "few"}, after, 4)
+		require.NoError(t, err)
+		if len(list) == 0 {
+			break
+		}
+		for _, token := range list {
+			got = append(got, token.ID)
+		}
+	}
+	require.Equal(t, want, got)
+}
+
+// ending is a context that ends when it has been asked some times.
+type ending struct {
+	context.Context
+	left int
+}
+
+func (e *ending) Err() error {
+	if e.left--; e.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+func TestDeleteExpiredStopsWhenTheContextEnds(t *testing.T) {
+	const n = 5000
+	for asked := range 200 {
+		m := store.NewMemoryOf(2)
+		for i := range n {
+			require.NoError(t, m.CreateToken(t.Context(), store.Token{ID: fmt.Sprint(i), ClientID: "c", PurgeAt: start}))
+		}
+		d, err := m.DeleteExpired(&ending{t.Context(), asked}, start, n)
+		if err == nil {
+			require.Equal(t, n, d.Tokens)
+			require.Greater(t, asked, 20, "it asks in every step")
+			return
+		}
+		require.ErrorIs(t, err, context.Canceled)
+		rest, err := m.DeleteExpired(t.Context(), start, n)
+		require.NoError(t, err)
+		require.Equal(t, n, d.Tokens+rest.Tokens, "it says what it deleted before")
+	}
+	t.Error("it never ends")
+}
+
 // Everything at once leaves the indexes in order.
 func TestMemoryUnderLoad(t *testing.T) {
 	m := store.NewMemoryOf(3)

@@ -243,7 +243,7 @@ func racePages(ctx context.Context, a, b store.Store) error {
 			})
 			return seen.err()
 		}
-		for j := range stay {
+		for j := range stay / 3 {
 			if err := come(fmt.Sprintf("%03d %d", (7*j+i)%(3*stay), i)); err != nil {
 				return err
 			}

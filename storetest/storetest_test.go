@@ -1,7 +1,6 @@
 package storetest_test
 
 import (
-	"context"
 	"testing"
 
 	"github.com/seed-e797c9ce/oauth/store"
@@ -13,14 +12,4 @@ func TestMemoryKeepsEveryPromise(t *testing.T) {
 		m := store.NewMemory()
 		return m, m
 	})
-}
-
-func TestTestFindsNothingWrongWithMemory(t *testing.T) {
-	err := storetest.Test(context.Background(), func() (a, b store.Store, err error) {
-		m := store.NewMemory()
-		return m, m, nil
-	})
-	if err != nil {
-		t.Error(err)
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/seed-e797c9ce/oauth/store"
@@ -52,6 +53,9 @@ func TestTestReturnsTheCasesThatFailed(t *testing.T) {
 	var f *Failure
 	if !errors.As(err, &f) || f.Err == nil || f.Explanation == "" {
 		t.Fatalf("Test returned %v, want a Failure", err)
+	}
+	if text := f.Error(); !strings.Contains(text, f.Name) || !strings.Contains(text, f.Err.Error()) {
+		t.Errorf("the Failure reads %q", text)
 	}
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok || !slices.ContainsFunc(joined.Unwrap(), func(err error) bool { return errors.As(err, &f) && f.Name == w.caught }) {
