@@ -91,7 +91,7 @@ func (o *order) check(tb testing.TB, s *shard, live map[uint32]bool) {
 			count++
 			require.True(tb, live[chunk[i].n], "a deleted record is in an order")
 			rec := s.record(chunk[i].n)
-			m := o.markOf(chunk[i].n, s)
+			m := o.boundOf(chunk[i].n, s)
 			require.Equal(tb, item{m.group, m.id, chunk[i].n}, chunk[i])
 			if last != nil {
 				old := s.record(last.n)

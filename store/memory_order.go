@@ -35,16 +35,16 @@ func (by orderBy) idOf(rec record) []byte { return rec.field(by.id) }
 // mixed, and each still in order.
 type item struct{ group, id, n uint32 }
 
-// A mark is a position in an order: before the first item that is not less.
-type mark struct {
+// A bound is a position in an order: before the first item that is not less.
+type bound struct {
 	group, id         uint32
 	fullGroup, fullID []byte
 }
 
-func newMark(seed maphash.Seed, group, id []byte) mark {
+func newBound(seed maphash.Seed, group, id []byte) bound {
 	var first [4]byte // keys hold no zero bytes, so a short ID comes before a longer one
 	copy(first[:], id)
-	return mark{uint32(maphash.Bytes(seed, group)), binary.BigEndian.Uint32(first[:]), group, id}
+	return bound{uint32(maphash.Bytes(seed, group)), binary.BigEndian.Uint32(first[:]), group, id}
 }
 
 const chunkSize = 512
@@ -52,8 +52,8 @@ const chunkSize = 512
 // A place is an index into a chunk, or the end of the list.
 type place struct{ chunk, at int }
 
-// seek finds the place of a mark.
-func (o *order) seek(m mark, s *shard) place {
+// seek finds the place of a bound.
+func (o *order) seek(m bound, s *shard) place {
 	less := func(i item) bool {
 		if c := cmp.Or(cmp.Compare(i.group, m.group), cmp.Compare(i.id, m.id)); c != 0 {
 			return c < 0
@@ -87,7 +87,7 @@ func (o *order) get(p place) (i item, next place, ok bool) {
 
 // insert adds record n of a shard.
 func (o *order) insert(n uint32, s *shard) {
-	m := o.markOf(n, s)
+	m := o.boundOf(n, s)
 	i := item{m.group, m.id, n}
 	if len(o.chunks) == 0 {
 		o.chunks = append(o.chunks, []item{i})
@@ -109,7 +109,7 @@ func (o *order) insert(n uint32, s *shard) {
 
 // remove takes out record n of a shard.
 func (o *order) remove(n uint32, s *shard) {
-	p := o.seek(o.markOf(n, s), s)
+	p := o.seek(o.boundOf(n, s), s)
 	chunk := slices.Delete(o.chunks[p.chunk], p.at, p.at+1)
 	o.chunks[p.chunk] = chunk
 	if len(chunk) == 0 {
@@ -121,9 +121,9 @@ func (o *order) remove(n uint32, s *shard) {
 	}
 }
 
-func (o *order) markOf(n uint32, s *shard) mark {
+func (o *order) boundOf(n uint32, s *shard) bound {
 	rec := s.record(n)
-	return newMark(s.table.seed, o.by.groupOf(rec), o.by.idOf(rec))
+	return newBound(s.table.seed, o.by.groupOf(rec), o.by.idOf(rec))
 }
 
 // join makes one chunk of two.
@@ -148,7 +148,7 @@ type cursor struct {
 func (s *shard) cursor(number int, group string, after []byte) *cursor {
 	o := &s.orders[number]
 	// What comes right after an ID is the ID with a zero byte.
-	m := newMark(s.table.seed, []byte(group), append(bytes.Clone(after), 0))
+	m := newBound(s.table.seed, []byte(group), append(bytes.Clone(after), 0))
 	return &cursor{shard: s, order: o, group: m.fullGroup, hash: m.group, next: o.seek(m, s)}
 }
 
