@@ -277,6 +277,35 @@ func TestExpiryIsOnTheSecond(t *testing.T) {
 		a.refuses(token) // SEC-271
 		a.refuses(is.token(map[string]any{"exp": time.Now().Unix()}))
 	})
+	synctest.Test(t, func(t *testing.T) { // of the verifier alone
+		is := newIssuer(t, issuerURL)
+		v := resource.JWT(issuerURL, is.client())
+		token := is.token(map[string]any{"exp": time.Now().Unix() + 10})
+		_, err := v.VerifyToken(t.Context(), token)
+		require.NoError(t, err)
+		time.Sleep(10 * time.Second)
+		_, err = v.VerifyToken(t.Context(), token)
+		assert.ErrorIs(t, err, resource.ErrInvalidToken)
+	})
+}
+
+func TestATokenSeenBeforeIsNotVerifiedAgain(t *testing.T) {
+	is := newIssuer(t, issuerURL)
+	v := resource.JWT(issuerURL, is.client())
+	n := 0
+	verify := func(token string) {
+		_, err := v.VerifyToken(context.Background(), token)
+		assert.NoError(t, err)
+	}
+	tokens := make([]string, 12)
+	for i := range tokens {
+		tokens[i] = is.token(jti(i))
+	}
+	verify(tokens[0])
+	first := testing.AllocsPerRun(10, func() { n++; verify(tokens[n%len(tokens)]) })
+	again := testing.AllocsPerRun(10, func() { verify(tokens[0]) })
+	assert.Less(t, again, 10.0)
+	assert.Greater(t, first, 30.0, "what a signature costs")
 }
 
 func TestClockDifference(t *testing.T) {

@@ -126,7 +126,7 @@ func ReadJSON(r *http.Request, v any) error {
 	}
 	data, err := io.ReadAll(io.LimitReader(r.Body, MaxBody+1))
 	var limit *http.MaxBytesError // of a http.MaxBytesReader further out
-	if len(data) > MaxBody || errors.Is(err, errTooLarge) || errors.As(err, &limit) {
+	if len(data) > MaxBody || errors.As(err, &limit) {
 		return errTooLarge
 	}
 	if err != nil {
@@ -146,10 +146,6 @@ type recorder struct {
 }
 
 func (c *recorder) Read(p []byte) (int, error) {
-	if c.over || len(c.read) > MaxBody {
-		c.over = true
-		return 0, errTooLarge
-	}
 	n, err := c.body.Read(p[:min(len(p), MaxBody+1-len(c.read))])
 	c.read = append(c.read, p[:n]...)
 	if len(c.read) > MaxBody {

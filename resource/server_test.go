@@ -136,6 +136,13 @@ func TestVerifiersAreNotTrustedBlindly(t *testing.T) {
 			assert.Nil(t, got)
 		})
 	}
+	t.Run("SEC-159 a token of any length", func(t *testing.T) {
+		a := newAPI(t, resource.VerifierFunc(good), nil)
+		a.accepts(strings.Repeat("a", resource.MaxToken))
+		a.refuses(strings.Repeat("a", resource.MaxToken+1))
+		_, err := a.server.VerifyToken(t.Context(), "")
+		assert.ErrorIs(t, err, resource.ErrInvalidToken)
+	})
 	t.Run("neither token nor error", func(t *testing.T) {
 		newAPI(t, resource.VerifierFunc(func(context.Context, string) (*resource.Token, error) { return nil, nil }), nil).cannotTell("x")
 	})
@@ -291,6 +298,7 @@ func TestRequireFunc(t *testing.T) {
 		assert.Empty(t, got)
 	})
 	t.Run("a body that breaks off", func(t *testing.T) {
+		assert.Equal(t, http.StatusBadRequest, post(t, "read", io.MultiReader(strings.NewReader(`{"method":"initialize"}`), broken{})).StatusCode)
 		assert.Equal(t, http.StatusBadRequest, post(t, "read", io.MultiReader(strings.NewReader(`{"meth`), broken{})).StatusCode)
 	})
 }
@@ -341,8 +349,11 @@ func TestPoliciesOfAllKinds(t *testing.T) {
 			n, err := io.Copy(io.Discard, r.Body)
 			assert.LessOrEqual(t, n, int64(resource.MaxBody))
 			assert.Error(t, err)
-			_, err = r.Body.Read(make([]byte, 1))
-			assert.Error(t, err)
+			for range 3 {
+				n, err := r.Body.Read(make([]byte, 1))
+				assert.Error(t, err)
+				assert.Zero(t, n)
+			}
 			return nil, nil
 		})
 		assert.Equal(t, http.StatusRequestEntityTooLarge, ans.StatusCode)
