@@ -14,8 +14,8 @@ import (
 	"github.com/seed-e797c9ce/oauth/store"
 )
 
-// Client is an application that may ask for tokens. It is store's type, so that
-// only authors of stores import that package.
+// Client is an application that may ask for tokens: see store.Client for its
+// fields.
 type Client = store.Client
 
 // The grant types of the core.

@@ -81,6 +81,9 @@ type Config struct {
 	Secret []byte
 
 	// RetiredSecrets still open what they sealed, while Secret is being changed.
+	// Keys in the store are sealed anew as soon as an instance has the new Secret,
+	// so where several run: first add the new secret here, everywhere; then make
+	// it Secret and put the old one here; then drop the old one.
 	RetiredSecrets [][]byte
 
 	Policy     Policy

@@ -112,6 +112,13 @@ func TestSecretOfManagedKeys(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, i.Active, "a retired secret opens what it sealed")
 
+	cfg.RetiredSecrets = nil
+	p, err = oauth.New(cfg)
+	require.NoError(t, err, "the keys were sealed anew: the old secret can be dropped")
+	i, err = p.Introspect(t.Context(), nil, old)
+	require.NoError(t, err)
+	assert.True(t, i.Active)
+
 	record, err := f.store.Code(t.Context(), "keys", "signing")
 	require.NoError(t, err)
 	assert.NotContains(t, string(record.Data), "pkcs8", "sealed")

@@ -91,14 +91,14 @@ func (m *managedKeys) current(ctx context.Context, now time.Time) ([]managedKey,
 			return nil, err
 		}
 		var set []managedKey
-		exists := err == nil
+		exists, retired := err == nil, false
 		if exists {
-			if set, err = m.decode(record.Data); err != nil {
+			if set, retired, err = m.decode(record.Data); err != nil {
 				return nil, err
 			}
 		}
 		next, changed, err := m.advance(set, now)
-		if err != nil || !changed {
+		if err != nil || !changed && !retired {
 			return next, err
 		}
 		plain, err := json.Marshal(next)
@@ -154,16 +154,17 @@ func (m *managedKeys) advance(set []managedKey, now time.Time) ([]managedKey, bo
 	return set, true, nil
 }
 
-func (m *managedKeys) decode(sealed []byte) ([]managedKey, error) {
-	plain, err := m.seal.open(sealed)
+// decode also says whether the set is sealed under a retired secret: then it is
+// sealed anew, so that the old secret can be dropped.
+func (m *managedKeys) decode(sealed []byte) (set []managedKey, retired bool, err error) {
+	plain, retired, err := m.seal.openAged(sealed)
 	if err != nil {
-		return nil, errors.New("oauth: the signing keys in the store were sealed under another secret: set Config.Secret, or RetiredSecrets, to the one they were made with")
+		return nil, false, errors.New("oauth: the signing keys in the store were sealed under another secret: set Config.Secret, or RetiredSecrets, to the one they were made with")
 	}
-	var set []managedKey
 	if err := json.Unmarshal(plain, &set); err != nil {
-		return nil, fmt.Errorf("oauth: the signing keys in the store cannot be read: %w", err)
+		return nil, false, fmt.Errorf("oauth: the signing keys in the store cannot be read: %w", err)
 	}
-	return set, nil
+	return set, retired, nil
 }
 
 func (m *managedKeys) signer(k managedKey) (crypto.Signer, error) {

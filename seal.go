@@ -46,12 +46,18 @@ var errSeal = errors.New("not sealed here, or changed since")
 func (s *sealer) seal(plain []byte) []byte { return s.aeads[0].Seal(nil, nil, plain, nil) }
 
 func (s *sealer) open(sealed []byte) ([]byte, error) {
-	for _, aead := range s.aeads {
+	plain, _, err := s.openAged(sealed)
+	return plain, err
+}
+
+// openAged also says whether it took a secret that is retired.
+func (s *sealer) openAged(sealed []byte) (plain []byte, retired bool, err error) {
+	for i, aead := range s.aeads {
 		if plain, err := aead.Open(nil, nil, sealed, nil); err == nil {
-			return plain, nil
+			return plain, i > 0, nil
 		}
 	}
-	return nil, errSeal
+	return nil, false, errSeal
 }
 
 func (s *sealer) sealText(plain []byte) string {
