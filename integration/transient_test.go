@@ -140,6 +140,8 @@ func waitForALock(t *testing.T, d *dbtest.Database) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	for n := 0; n == 0; {
+		// InnoDB's tables are a cache that is not renewed while it is being read.
+		time.Sleep(150 * time.Millisecond)
 		require.NoError(t, d.DB.QueryRowContext(ctx, query).Scan(&n))
 	}
 }

@@ -108,6 +108,9 @@ func run(t *testing.T, f *fleet, groups, racers int, nemesis func(context.Contex
 	}
 	err = nemesis(t.Context())
 	stop()
+	if err != nil {
+		cancel() // what was broken stays broken: nobody need wait for an answer
+	}
 	wg.Wait()
 	require.NoError(t, err)
 	for _, g := range all {

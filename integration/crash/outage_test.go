@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"fmt"
@@ -24,6 +25,7 @@ type cluster struct {
 	dir, bin, port string
 	as             *syscall.SysProcAttr
 	cmd            *exec.Cmd
+	ended          chan struct{} // closed when cmd has
 }
 
 // newCluster makes and starts one. PostgreSQL's programs are looked for on PATH
@@ -80,29 +82,51 @@ func (c *cluster) dsn() string {
 	return "postgres://postgres@127.0.0.1:" + c.port + "/postgres?sslmode=disable"
 }
 
-// start returns when the server answers, after the recovery from a crash.
+// start returns when the server answers, after the recovery from a crash. A
+// server that finds what a killed one has left behind, such as shared memory
+// that is still attached, gives up: it is started again.
 func (c *cluster) start(ctx context.Context) error {
-	c.cmd = c.command("postgres", "-D", c.dir, "-p", c.port, "-k", filepath.Dir(c.dir), "-c", "listen_addresses=127.0.0.1")
-	if err := c.cmd.Start(); err != nil {
-		return err
-	}
 	db, err := sql.Open("pgx", c.dsn())
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	for range 600 {
-		if err = db.PingContext(ctx); err == nil {
-			return nil
+	var said bytes.Buffer
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		c.cmd = c.command("postgres", "-D", c.dir, "-p", c.port, "-k", filepath.Dir(c.dir), "-c", "listen_addresses=127.0.0.1")
+		said.Reset()
+		c.cmd.Stderr, c.cmd.WaitDelay = &said, 5*time.Second
+		if err := c.cmd.Start(); err != nil {
+			return err
 		}
-		time.Sleep(50 * time.Millisecond)
+		c.ended = make(chan struct{})
+		go func(cmd *exec.Cmd, ended chan struct{}) {
+			defer close(ended)
+			_ = cmd.Wait()
+		}(c.cmd, c.ended)
+		for alive := true; alive && time.Now().Before(deadline); {
+			if err = db.PingContext(ctx); err == nil {
+				return nil
+			}
+			select {
+			case <-c.ended:
+				alive = false
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
 	}
-	return fmt.Errorf("the database does not come back: %w", err)
+	c.kill()
+	return fmt.Errorf("the database does not come back: %w: %s", err, said.String())
 }
 
 // kill ends the server and each of its children, by their IDs, at once: nobody
 // is left to write a buffer out.
 func (c *cluster) kill() {
+	select {
+	case <-c.ended:
+		return
+	default:
+	}
 	parent := c.cmd.Process.Pid
 	children := childrenOf(parent)
 	_ = syscall.Kill(parent, syscall.SIGSTOP) // so that it starts no more
@@ -111,7 +135,7 @@ func (c *cluster) kill() {
 	for _, pid := range children {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
-	_ = c.cmd.Wait()
+	<-c.ended
 }
 
 func childrenOf(parent int) (children []int) {

@@ -80,7 +80,12 @@ func findModules(root string) ([]string, error) {
 }
 
 func (s *summary) run(ctx context.Context, dir string, args []string) error {
-	cmd := exec.CommandContext(ctx, "go", append(append([]string{"test", "-json"}, args...), "./...")...)
+	command := []string{"test", "-json"}
+	if dir != "." {
+		command = append(command, "-p", "1") // its packages share the servers that they talk to
+	}
+	command = append(append(command, args...), "./...")
+	cmd := exec.CommandContext(ctx, "go", command...)
 	cmd.Dir = dir
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
