@@ -37,6 +37,33 @@ func (s *Store) create(ctx context.Context, st *statement, args []any) error {
 	return err
 }
 
+// maxSwaps is how often a compare-and-swap is made before it is an outage.
+const maxSwaps = 5
+
+// swap makes a compare-and-swap. If it changed nothing, explain says why: by the
+// version that the record has now, and by an error if that alone decides. Should
+// it be the very version that was asked for, the record has come there between
+// the two statements, and neither has seen what the other did: once more.
+func (s *Store) swap(ctx context.Context, st *statement, args []any, version int64, explain func() (int64, error)) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	for range maxSwaps {
+		n, err := s.exec(ctx, st, args...)
+		if err != nil || n > 0 {
+			return err
+		}
+		now, err := explain()
+		if err != nil {
+			return err
+		}
+		if now != version {
+			return store.ErrConflict
+		}
+	}
+	return outage(ctx, errMoved)
+}
+
 // page checks the arguments of a List method. It reports false if no key can be
 // the last of a page: nothing comes after what cannot be.
 func page(ctx context.Context, after string, limit int) (bool, error) {

@@ -42,18 +42,10 @@ func (s *Store) UpdateClient(ctx context.Context, c store.Client) error {
 	if err != nil {
 		return err
 	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	n, err := s.exec(ctx, s.sql.updateClient, append(values, c.ID, c.Version)...)
-	if err != nil || n > 0 {
-		return err
-	}
-	found, err := s.one(ctx, s.sql.explainClient, func(row scanner) error { return row.Scan(new(int64)) }, c.ID)
-	if err := notFound(found, err); err != nil {
-		return err
-	}
-	return store.ErrConflict
+	return s.swap(ctx, s.sql.updateClient, append(values, c.ID, c.Version), c.Version, func() (version int64, err error) {
+		found, err := s.one(ctx, s.sql.explainClient, func(row scanner) error { return row.Scan(&version) }, c.ID)
+		return version, notFound(found, err)
+	})
 }
 
 // DeleteClient implements store.Clients.

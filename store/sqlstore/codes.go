@@ -40,21 +40,14 @@ func (s *Store) UpdateCode(ctx context.Context, c store.Code) error {
 	if err := checkCode(c); err != nil {
 		return err
 	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	n, err := s.exec(ctx, s.sql.updateCode, micros(c.ExpiresAt), micros(c.PurgeAt), blob(c.Data), c.Kind, c.Key, c.Version)
-	if err != nil || n > 0 {
-		return err
-	}
-	now, err := s.readCode(ctx, s.sql.explainCode, c.Kind, c.Key)
-	switch {
-	case err != nil:
-		return err
-	case !now.ConsumedAt.IsZero():
-		return store.ErrConsumed
-	}
-	return store.ErrConflict
+	args := []any{micros(c.ExpiresAt), micros(c.PurgeAt), blob(c.Data), c.Kind, c.Key, c.Version}
+	return s.swap(ctx, s.sql.updateCode, args, c.Version, func() (int64, error) {
+		now, err := s.readCode(ctx, s.sql.explainCode, c.Kind, c.Key)
+		if err == nil && !now.ConsumedAt.IsZero() {
+			err = store.ErrConsumed
+		}
+		return now.Version, err
+	})
 }
 
 // ConsumeCode implements store.Codes.

@@ -89,7 +89,7 @@ func (s *statements) addTokens(t tables) {
 	s.token = s.add(t, "SELECT "+tokenColumns+" FROM {tokens} WHERE id = ?")
 	s.createToken = s.add(t, t.insert("{tokens}", tokenColumns))
 	s.updateToken = s.add(t, "UPDATE {tokens} SET version = version + 1, "+set(tokenFields)+" WHERE id = ? AND version = ? AND revoked_at IS NULL")
-	s.explainToken = s.add(t, "SELECT revoked_at FROM {tokens} WHERE id = ?"+t.explaining())
+	s.explainToken = s.add(t, "SELECT version, revoked_at FROM {tokens} WHERE id = ?"+t.explaining())
 	for mask := 1; mask < 8; mask++ {
 		selected := where(mask, "id", "subject", "client_id")
 		s.revokeTokens[mask] = s.add(t, "UPDATE {tokens} SET version = version + 1, revoked_at = ?, purge_at = ?, purge_day = ?"+selected+" AND revoked_at IS NULL")

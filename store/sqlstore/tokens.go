@@ -34,24 +34,14 @@ func (s *Store) UpdateToken(ctx context.Context, t store.Token) error {
 	if err != nil {
 		return err
 	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	n, err := s.exec(ctx, s.sql.updateToken, append(args, t.ID, t.Version)...)
-	if err != nil || n > 0 {
-		return err
-	}
-	var revokedAt sql.NullInt64
-	found, err := s.one(ctx, s.sql.explainToken, func(row scanner) error { return row.Scan(&revokedAt) }, t.ID)
-	switch {
-	case err != nil:
-		return err
-	case !found:
-		return store.ErrNotFound
-	case revokedAt.Valid:
-		return store.ErrRevoked
-	}
-	return store.ErrConflict
+	return s.swap(ctx, s.sql.updateToken, append(args, t.ID, t.Version), t.Version, func() (version int64, err error) {
+		var revokedAt sql.NullInt64
+		found, err := s.one(ctx, s.sql.explainToken, func(row scanner) error { return row.Scan(&version, &revokedAt) }, t.ID)
+		if err = notFound(found, err); err == nil && revokedAt.Valid {
+			err = store.ErrRevoked
+		}
+		return version, err
+	})
 }
 
 // RevokeTokens implements store.Tokens.
