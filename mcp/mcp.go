@@ -33,6 +33,14 @@ type Config struct {
 	// registration.Config.Address. Nil: the host of r.RemoteAddr, which behind a
 	// proxy is the proxy's.
 	Address func(r *http.Request) string
+
+	// HTTPClient fetches what clients publish: metadata documents and keys, see
+	// cimd.Config.HTTPClient and assertion.Config.HTTPClient. Nil: public addresses
+	// only, directly.
+	HTTPClient *http.Client
+
+	// Pinned are metadata documents by client ID, which are used and never fetched.
+	Pinned map[string][]byte
 }
 
 // Profile returns the extensions for oauth.Config.Extensions: client ID metadata
@@ -47,8 +55,8 @@ func Profile(cfg Config) []oauth.Extension {
 			r.Scope(OfflineAccess, "Stay connected while you are away")
 			return nil
 		}),
-		cimd.New(cimd.Config{Scopes: scopes}),
-		assertion.New(assertion.Config{}),
+		cimd.New(cimd.Config{Scopes: scopes, HTTPClient: cfg.HTTPClient, Pinned: cfg.Pinned}),
+		assertion.New(assertion.Config{HTTPClient: cfg.HTTPClient}),
 	}
 	if !cfg.NoRegistration {
 		list = append(list, registration.New(registration.Config{Scopes: scopes, Address: cfg.Address}))
