@@ -17,9 +17,12 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error, neede
 	if s.cfg.OnRefusal != nil {
 		s.cfg.OnRefusal(r, err)
 	}
+	var unknown unknownTool
 	switch {
 	case errors.As(err, &outage{}):
 		s.unavailable(w)
+	case errors.As(err, &unknown):
+		unknown.write(w)
 	case errors.Is(err, ErrNoToken):
 		s.challenge(w, "", "", needed)
 		writeError(w, http.StatusUnauthorized, "", "this resource needs an access token")
@@ -87,6 +90,10 @@ func writeError(w http.ResponseWriter, status int, code, description string) {
 	if err != nil { // two strings always marshal
 		body = []byte("{}")
 	}
+	writeJSON(w, status, body)
+}
+
+func writeJSON(w http.ResponseWriter, status int, body []byte) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")

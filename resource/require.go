@@ -40,7 +40,7 @@ func (s *Server) Require(scopes ...string) func(http.Handler) http.Handler {
 		}
 	}
 	first := slices.Concat(s.cfg.Scopes, scopes)
-	return s.guard(first, func(*http.Request) ([]string, error) { return scopes, nil })
+	return s.guard(first, nil, func(*http.Request) ([]string, error) { return scopes, nil })
 }
 
 // RequireFunc is Require with scopes that depend on the request: policy returns
@@ -54,7 +54,12 @@ func (s *Server) Require(scopes ...string) func(http.Handler) http.Handler {
 // body with 413, and any other error with 503; the handler is not called.
 // Returning no scopes and no error lets every valid token through.
 func (s *Server) RequireFunc(policy func(r *http.Request) (scopes []string, err error)) func(http.Handler) http.Handler {
-	return s.guard(s.cfg.Scopes, func(r *http.Request) ([]string, error) {
+	return s.guard(s.cfg.Scopes, nil, rereadable(policy))
+}
+
+// rereadable lets policy read the body that the handler reads again.
+func rereadable(policy func(r *http.Request) ([]string, error)) func(r *http.Request) ([]string, error) {
+	return func(r *http.Request) ([]string, error) {
 		body := r.Body
 		if body == nil || body == http.NoBody {
 			return policy(r)
@@ -67,12 +72,13 @@ func (s *Server) RequireFunc(policy func(r *http.Request) (scopes []string, err 
 		}
 		r.Body = replay{io.MultiReader(bytes.NewReader(seen.read), body), body}
 		return scopes, err
-	})
+	}
 }
 
 // guard is the one way into a protected handler. first is asked for when there
-// is no valid token.
-func (s *Server) guard(first []string, policy func(r *http.Request) ([]string, error)) func(http.Handler) http.Handler {
+// is no valid token, and always with what is needed when there are too few
+// scopes.
+func (s *Server) guard(first, always []string, policy func(r *http.Request) ([]string, error)) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if !s.cors(w, r) {
@@ -86,7 +92,7 @@ func (s *Server) guard(first []string, policy func(r *http.Request) ([]string, e
 			r = r.WithContext(NewContext(r.Context(), token))
 			scopes, err := policy(r)
 			if err == nil && !s.Allows(token, scopes...) {
-				err = ErrInsufficientScope
+				err, scopes = ErrInsufficientScope, slices.Concat(always, scopes)
 			}
 			if errors.Is(err, ErrInvalidToken) {
 				scopes = first
@@ -121,21 +127,30 @@ func (s *Server) InsufficientScope(w http.ResponseWriter, r *http.Request, scope
 // two ways: repeated names, names that differ from a field's only in case,
 // invalid UTF-8, text behind the object. An error wraps ErrInvalidRequest.
 func ReadJSON(r *http.Request, v any) error {
-	if r.Body == nil {
-		return malformed("no body")
-	}
-	data, err := io.ReadAll(io.LimitReader(r.Body, MaxBody+1))
-	var limit *http.MaxBytesError // of a http.MaxBytesReader further out
-	if len(data) > MaxBody || errors.As(err, &limit) {
-		return errTooLarge
-	}
+	data, err := readBody(r)
 	if err != nil {
-		return malformed("a body that cannot be read")
+		return err
 	}
 	if err := strictjson.Unmarshal(data, v); err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalidRequest, err)
 	}
 	return nil
+}
+
+// readBody reads at most MaxBody bytes.
+func readBody(r *http.Request) ([]byte, error) {
+	if r.Body == nil {
+		return nil, malformed("no body")
+	}
+	data, err := io.ReadAll(io.LimitReader(r.Body, MaxBody+1))
+	var limit *http.MaxBytesError // of a http.MaxBytesReader further out
+	if len(data) > MaxBody || errors.As(err, &limit) {
+		return nil, errTooLarge
+	}
+	if err != nil {
+		return nil, malformed("a body that cannot be read")
+	}
+	return data, nil
 }
 
 // recorder keeps what is read of a body, up to MaxBody bytes.

@@ -1,0 +1,64 @@
+// Package gosdk lets MCP servers of the official Go SDK
+// (github.com/modelcontextprotocol/go-sdk) be guarded by package resource. It is
+// a module of its own, so that only those who use the SDK depend on it.
+package gosdk
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/auth"
+
+	"github.com/seed-e797c9ce/oauth/resource"
+)
+
+// Handler goes between resource.Server.RequireTools (or Require) and the handler
+// of the SDK:
+//
+//	mux.Handle("/mcp", api.RequireTools(tools)(gosdk.Handler(
+//		mcp.NewStreamableHTTPHandler(getServer, nil))))
+//
+// Tools then find who calls in req.Extra.TokenInfo: UserID is the token's
+// subject, or the client if there is no user, Scopes and Expiration are the
+// token's, and Caller has all of it. The SDK also keeps a session to the UserID
+// that began it.
+//
+// A tool must not ask resource.FromContext: within a session its context is that
+// of the session's first request, whose token is not this call's.
+func Handler(next http.Handler) http.Handler {
+	return auth.RequireBearerToken(tokenInfo, &auth.RequireBearerTokenOptions{ClockSkew: moment})(next)
+}
+
+// moment keeps the SDK from refusing, without a challenge, a token that expires
+// between its verification and here.
+const moment = time.Minute
+
+// callerKey is where Extra holds the token.
+const callerKey = "github.com/seed-e797c9ce/oauth"
+
+// tokenInfo only copies: the token was verified, and the challenges are written,
+// further out.
+func tokenInfo(ctx context.Context, _ string, _ *http.Request) (*auth.TokenInfo, error) {
+	t, ok := resource.FromContext(ctx)
+	if !ok {
+		return nil, auth.ErrInvalidToken // not behind Require: nobody is let in
+	}
+	info := &auth.TokenInfo{
+		Scopes: t.Scopes, Expiration: t.ExpiresAt, UserID: t.Subject, Extra: map[string]any{callerKey: t},
+	}
+	if info.UserID == "" {
+		info.UserID = t.ClientID
+	}
+	return info, nil
+}
+
+// Caller returns the verified token of a call, from req.Extra.TokenInfo. It is
+// false for one that did not come through Handler.
+func Caller(info *auth.TokenInfo) (*resource.Token, bool) {
+	if info == nil {
+		return nil, false
+	}
+	t, ok := info.Extra[callerKey].(*resource.Token)
+	return t, ok
+}
