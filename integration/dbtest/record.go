@@ -133,8 +133,11 @@ func (c *recordedConn) QueryContext(ctx context.Context, text string, args []dri
 	return rows, err
 }
 
+// BeginTx is recorded as one statement, which stands for the COMMIT too.
 func (c *recordedConn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
-	return c.Conn.(driver.ConnBeginTx).BeginTx(ctx, o)
+	tx, err := c.Conn.(driver.ConnBeginTx).BeginTx(ctx, o)
+	c.r.ran("BEGIN", nil, err)
+	return tx, err
 }
 
 func (c *recordedConn) CheckNamedValue(v *driver.NamedValue) error {
