@@ -1,0 +1,156 @@
+// Mcp is an app with an MCP server that clients connect to by themselves: they
+// find the app's authorization server, make themselves known to it, and the user
+// signs in and consents in the browser. Run it, and give a client the URL that
+// it prints.
+//
+//	go run ./examples/mcp
+//
+// It speaks plain HTTP. For clients that are not on this machine put a proxy with
+// TLS before it, and say with -url what it is called there. The environment
+// variable OAUTH_SECRET, of at least 32 bytes, is needed with -store, for keys to
+// outlive the process.
+package main
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	_ "modernc.org/sqlite" // the driver sqlite
+
+	"github.com/seed-e797c9ce/oauth/examples/internal/serve"
+	"github.com/seed-e797c9ce/oauth/examples/mcp/app"
+	"github.com/seed-e797c9ce/oauth/store"
+	"github.com/seed-e797c9ce/oauth/store/sqlstore"
+)
+
+const cleanupEvery = 10 * time.Minute
+
+type options struct {
+	addr, store, secret string
+	app                 app.Config
+}
+
+func main() {
+	o := options{secret: os.Getenv("OAUTH_SECRET")}
+	o.app.Pinned = map[string][]byte{}
+	flag.StringVar(&o.addr, "addr", "localhost:8080", "`host:port` to listen on")
+	flag.StringVar(&o.app.URL, "url", "", "public `URL`, which is the issuer; default: http:// and -addr")
+	flag.StringVar(&o.app.Auto, "auto", "", "FOR TESTS: the user with this `subject` (u-1) is signed in and consents, without being asked")
+	flag.StringVar(&o.store, "store", "", "SQLite `file` to keep everything in; default: in memory")
+	flag.DurationVar(&o.app.AccessTTL, "access-ttl", 0, "lifetime of access tokens; default: 1h")
+	flag.Func("origin", "`origin` of web pages that may call the MCP server; may be repeated", func(s string) error {
+		o.app.Origins = append(o.app.Origins, s)
+		return nil
+	})
+	flag.Func("cimd-pin", "`file` with a client metadata document that is not fetched; may be repeated", func(file string) error {
+		return pin(o.app.Pinned, file)
+	})
+	flag.Parse()
+	if flag.NArg() > 0 {
+		flag.Usage()
+		os.Exit(2)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, o, os.Stdout); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// pin adds the document of a file under the client ID that it names.
+func pin(documents map[string][]byte, file string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	var d struct {
+		ID string `json:"client_id"`
+	}
+	if err := json.Unmarshal(text, &d); err != nil {
+		return err
+	}
+	documents[d.ID] = text
+	return nil
+}
+
+// run serves until ctx ends.
+func run(ctx context.Context, o options, out io.Writer) (err error) {
+	listener, err := net.Listen("tcp", o.addr)
+	if err != nil {
+		return fmt.Errorf("%w (choose another with -addr)", err)
+	}
+	defer listener.Close()
+	if o.app.URL == "" {
+		host, _, err := net.SplitHostPort(o.addr)
+		if err != nil {
+			return err
+		}
+		_, port, err := net.SplitHostPort(listener.Addr().String())
+		if err != nil {
+			return err
+		}
+		o.app.URL = "http://" + net.JoinHostPort(host, port)
+	}
+	o.app.URL = strings.TrimSuffix(o.app.URL, "/")
+	closeStore, err := openStore(ctx, &o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeStore()) }()
+	a, err := app.New(ctx, o.app)
+	if err != nil {
+		return err
+	}
+	if o.app.Auto != "" {
+		slog.Warn("FOR TESTS ONLY: EVERYBODY WHO REACHES THIS SERVER IS LET IN", "auto", o.app.Auto)
+	}
+
+	var cleanup sync.WaitGroup
+	defer cleanup.Wait()
+	cleaning, stopCleaning := context.WithCancel(ctx)
+	defer stopCleaning()
+	cleanup.Go(func() { a.Provider.RunCleanup(cleaning, cleanupEvery) }) // it returns the context's error only
+
+	fmt.Fprintf(out, "listening on http://%s\nMCP server: %s/mcp\n", listener.Addr(), o.app.URL)
+	return serve.All(ctx, map[net.Listener]http.Handler{listener: a})
+}
+
+// openStore opens the file, if there is to be one. The caller calls done at the
+// end.
+func openStore(ctx context.Context, o *options) (done func() error, err error) {
+	if o.secret != "" {
+		o.app.Secret = []byte(o.secret)
+	}
+	if o.store == "" {
+		o.app.Store = store.NewMemory()
+		return func() error { return nil }, nil
+	}
+	db, err := sql.Open("sqlite", "file:"+o.store+"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)")
+	if err != nil {
+		return nil, err
+	}
+	s, err := sqlstore.New(db, sqlstore.SQLite, sqlstore.Options{})
+	if err == nil {
+		err = s.Migrate(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	o.app.Store = s
+	return db.Close, nil
+}
