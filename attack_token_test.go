@@ -33,7 +33,7 @@ func TestClaimsCannotOverrideInAnotherCase(t *testing.T) {
 func TestNoGrantIssuesForASubjectThatIsTheClient(t *testing.T) {
 	subject := "conf"
 	f := newFixture(t, func(c *oauth.Config) {
-		c.Extensions = []oauth.Extension{oauth.ExtensionFunc(func(r *oauth.Registry) error {
+		c.Extensions = []oauth.Extension{oauth.Extension(func(r *oauth.Registry) error {
 			r.GrantType("urn:test", func(context.Context, *oauth.ClientRequest) (*oauth.Issuance, error) {
 				return &oauth.Issuance{Subject: subject, Scopes: []string{"read"}}, nil
 			})

@@ -17,7 +17,7 @@ import (
 // authenticates the client before it and issues the tokens after it.
 func ExampleRegistry_GrantType() {
 	badges := map[string]string{"4711": "alice"}
-	kioskGrant := oauth.ExtensionFunc(func(r *oauth.Registry) error {
+	kioskGrant := oauth.Extension(func(r *oauth.Registry) error {
 		r.GrantType("urn:example:badge", func(_ context.Context, q *oauth.ClientRequest) (*oauth.Issuance, error) {
 			user, ok := badges[q.Form.Get("badge")]
 			if !ok {

@@ -14,15 +14,9 @@ import (
 )
 
 // Extension adds a specification to the provider: a grant type, an endpoint, a
-// source of clients, a hook. Extend is called once, by New, and registers what
-// it brings.
-type Extension interface{ Extend(r *Registry) error }
-
-// ExtensionFunc is an Extension that is a function.
-type ExtensionFunc func(r *Registry) error
-
-// Extend calls f.
-func (f ExtensionFunc) Extend(r *Registry) error { return f(r) }
+// source of clients, a hook. It is called once, by New, and registers what it
+// brings; New returns its error.
+type Extension func(r *Registry) error
 
 // The functions that extensions register; Registry's methods say what each does.
 type (

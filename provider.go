@@ -148,7 +148,7 @@ func (p *Provider) extend() error {
 			p.reg.fail("Config.Extensions[%d] is nil", i)
 			continue
 		}
-		if err := e.Extend(p.reg); err != nil {
+		if err := e(p.reg); err != nil {
 			p.reg.errs = append(p.reg.errs, err)
 		}
 	}

@@ -18,7 +18,7 @@ import (
 // extended builds a provider with one extension.
 func extended(t *testing.T, extend func(r *oauth.Registry)) *fixture {
 	return newFixture(t, func(c *oauth.Config) {
-		c.Extensions = []oauth.Extension{oauth.ExtensionFunc(func(r *oauth.Registry) error { extend(r); return nil })}
+		c.Extensions = []oauth.Extension{func(r *oauth.Registry) error { extend(r); return nil }}
 	})
 }
 
@@ -45,13 +45,13 @@ func TestRegisteringTwiceIsAnError(t *testing.T) {
 		"core well-known":    func(r *oauth.Registry) { r.Handle("/.well-known/openid-configuration", "", http.NotFoundHandler()) },
 	} {
 		cfg := (&fixture{store: store.NewMemory(), log: &syncBuffer{}}).config()
-		cfg.Extensions = []oauth.Extension{oauth.ExtensionFunc(func(r *oauth.Registry) error { extend(r); return nil })}
+		cfg.Extensions = []oauth.Extension{func(r *oauth.Registry) error { extend(r); return nil }}
 		_, err := oauth.New(cfg)
 		assert.Error(t, err, name)
 	}
 	cfg := (&fixture{store: store.NewMemory(), log: &syncBuffer{}}).config()
 	want := errors.New("not configured")
-	cfg.Extensions = []oauth.Extension{oauth.ExtensionFunc(func(*oauth.Registry) error { return want })}
+	cfg.Extensions = []oauth.Extension{func(*oauth.Registry) error { return want }}
 	_, err := oauth.New(cfg)
 	assert.ErrorIs(t, err, want)
 }

@@ -46,7 +46,7 @@ func New(cfg Config) oauth.Extension {
 	if cfg.HTTPClient == nil {
 		cfg.HTTPClient = fetch.Client(fetch.Options{})
 	}
-	return oauth.ExtensionFunc(func(r *oauth.Registry) error { return extend(r, cfg) })
+	return func(r *oauth.Registry) error { return extend(r, cfg) }
 }
 
 const (

@@ -50,7 +50,7 @@ type Config struct {
 // oauth.New.
 func New(cfg Config) oauth.Extension {
 	cfg = cfg.withDefaults()
-	return oauth.ExtensionFunc(func(r *oauth.Registry) error { return extend(r, cfg) })
+	return func(r *oauth.Registry) error { return extend(r, cfg) }
 }
 
 func (c Config) withDefaults() Config {

@@ -325,7 +325,7 @@ func TestA13_MethodIsChosenFromWhatBothSidesCan(t *testing.T) {
 	assert.True(t, c.Public)
 	assert.Empty(t, c.JWKS)
 	c, err = newFixture(t, cimd.Config{}, serve(body), func(c *oauth.Config) {
-		c.Extensions = append(c.Extensions, oauth.ExtensionFunc(func(r *oauth.Registry) error {
+		c.Extensions = append(c.Extensions, oauth.Extension(func(r *oauth.Registry) error {
 			r.ClientAuth("private_key_jwt", func(context.Context, oauth.Credentials) (*oauth.Client, error) { return nil, nil })
 			return nil
 		}))

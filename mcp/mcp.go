@@ -51,7 +51,7 @@ func Profile(cfg Config) []oauth.Extension {
 		scopes = append(scopes, OfflineAccess)
 	}
 	list := []oauth.Extension{
-		oauth.ExtensionFunc(func(r *oauth.Registry) error {
+		oauth.Extension(func(r *oauth.Registry) error {
 			r.Scope(OfflineAccess, "Stay connected while you are away")
 			return nil
 		}),

@@ -90,7 +90,7 @@ func New(cfg Config) oauth.Extension {
 		cfg.Lifetime = 90 * 24 * time.Hour
 	}
 	cfg.Scopes = slices.Clone(cfg.Scopes)
-	return oauth.ExtensionFunc(func(r *oauth.Registry) error { return extend(r, cfg) })
+	return func(r *oauth.Registry) error { return extend(r, cfg) }
 }
 
 type registration struct {
