@@ -1,0 +1,283 @@
+package security
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"log"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-e797c9ce/oauth"
+	"github.com/seed-e797c9ce/oauth/assertion"
+	"github.com/seed-e797c9ce/oauth/cimd"
+	"github.com/seed-e797c9ce/oauth/registration"
+	"github.com/seed-e797c9ce/oauth/resource"
+	"github.com/seed-e797c9ce/oauth/store"
+)
+
+const (
+	issuer = "https://auth.example"
+	apiURI = "https://api.example/notes"
+	mcpURI = "https://mcp.example/mcp"
+)
+
+// The clients that are always there.
+const (
+	app     = "app"     // public, https
+	loop    = "loop"    // native: 127.0.0.1, [::1], private-use scheme
+	local   = "local"   // native: localhost
+	conf    = "conf"    // client_secret_basic
+	post    = "post"    // client_secret_post
+	pkj     = "pkj"     // private_key_jwt
+	machine = "machine" // client_credentials
+	api     = "api"     // introspects tokens for apiURI
+	cimdApp = "https://client.example/app.json"
+)
+
+// world is what the cases of one store share: two nodes of one provider, as two
+// processes run it, the API behind it, and the web around it.
+type world struct {
+	store store.Store // the first node's handle
+	peer  store.Store // the second's
+	a, b  *node
+	web   *web
+	log   *syncBuffer // everything logged, at debug level
+	dcr   string      // ID of a client that registered itself
+
+	mu          sync.Mutex
+	nodes       map[string]*node
+	credentials map[string]credential // of clients, by ID
+	redirects   map[string]string     // the address that params takes, by client
+	gone        map[string]bool       // users that are not active
+	events      []oauth.Event
+	secret      map[string]bool // whatever must not be logged
+	bystander   map[string]*tokens
+}
+
+// credential is how a client proves who it is; none: public.
+type credential struct {
+	method string
+	secret string
+	key    *ecdsa.PrivateKey
+}
+
+// node is one process of the provider, with the API in front of it.
+type node struct {
+	p      *oauth.Provider
+	addr   string
+	client *http.Client
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func newWorld(t *testing.T, kind storeKind) *world {
+	w := &world{
+		web: &web{answers: map[string]http.HandlerFunc{}, asked: map[string]int{}}, log: &syncBuffer{},
+		nodes: map[string]*node{}, credentials: map[string]credential{}, redirects: map[string]string{},
+		gone: map[string]bool{}, secret: map[string]bool{}, bystander: map[string]*tokens{},
+	}
+	w.store, w.peer = kind.open(t)
+	w.a = w.start(t, w.config(w.store))
+	w.b = w.start(t, w.config(w.peer))
+	c := &run{T: t, world: w, at: w.a}
+	c.registerAll()
+	for _, id := range []string{app, conf} {
+		got := c.login(id)
+		w.bystander[id] = &got
+	}
+	return w
+}
+
+func (w *world) config(s store.Store) oauth.Config {
+	fetch := &http.Client{Transport: w.web}
+	strangers := []string{"read", "write"}
+	return oauth.Config{
+		Issuer: issuer, Store: s, Session: sessionOf, LoginURL: "/login", Users: w.users,
+		Scopes: map[string]string{"read": "Read your things", "write": "Change your things", "admin": "Do anything"},
+		Resources: []oauth.Resource{
+			{URI: apiURI, Introspectors: []string{api}},
+			{URI: mcpURI, Scopes: []string{"read"}},
+		},
+		Secret: []byte("0123456789abcdef0123456789abcdef"),
+		Policy: oauth.Policy{BcryptCost: 4},
+		Extensions: []oauth.Extension{
+			cimd.New(cimd.Config{Scopes: strangers, HTTPClient: fetch}),
+			assertion.New(assertion.Config{HTTPClient: fetch}),
+			registration.New(registration.Config{Scopes: strangers, PerAddress: 1 << 20, PerHour: 1 << 20}),
+		},
+		OnEvent: func(_ context.Context, e oauth.Event) {
+			w.mu.Lock()
+			w.events = append(w.events, e)
+			w.mu.Unlock()
+		},
+		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
+}
+
+// start serves a provider, and the API under three names, one for each way to
+// verify tokens.
+func (w *world) start(t testing.TB, cfg oauth.Config) *node {
+	t.Helper()
+	p, err := oauth.New(cfg)
+	require.NoError(t, err)
+	server := httptest.NewUnstartedServer(nil)
+	server.Config.ErrorLog = log.New(w.log, "net/http: ", 0)
+	n := &node{p: p, addr: server.Listener.Addr().String()}
+	n.client = &http.Client{Transport: transportTo(n.addr), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	guarded := map[string]http.Handler{}
+	for host, v := range map[string]resource.Verifier{
+		"api.example": p.Verifier(),
+		"jwt.example": resource.JWT(cfg.Issuer, n.client),
+		"introspect.example": resource.VerifierFunc(func(ctx context.Context, token string) (*resource.Token, error) {
+			return w.introspection(n).VerifyToken(ctx, token)
+		}),
+	} {
+		s, err := resource.New(resource.Config{Resource: apiURI, Issuers: []string{cfg.Issuer}, Verifier: v, Scopes: []string{"read"}})
+		require.NoError(t, err)
+		guarded[host] = s.Require("read")(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			token, _ := resource.FromContext(r.Context())
+			rw.Header().Set("Content-Type", "text/plain")
+			_, _ = rw.Write([]byte(token.Subject))
+		}))
+	}
+	server.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if h, ok := guarded[r.Host]; ok {
+			h.ServeHTTP(rw, r)
+			return
+		}
+		p.ServeHTTP(rw, r)
+	})
+	server.StartTLS()
+	t.Cleanup(func() { n.client.CloseIdleConnections(); server.Close() })
+	return n
+}
+
+func (w *world) introspection(n *node) resource.Verifier {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return resource.Introspection(issuer, api, w.credentials[api].secret, n.client)
+}
+
+// with is a node of the same provider, over the first handle, that is configured
+// otherwise; it is started once per store.
+func (c *run) with(name string, change func(*oauth.Config)) *run {
+	c.Helper()
+	c.mu.Lock()
+	n := c.nodes[name]
+	c.mu.Unlock()
+	if n == nil {
+		cfg := c.config(c.store)
+		change(&cfg)
+		n = c.start(c.top, cfg)
+		c.mu.Lock()
+		c.nodes[name] = n
+		c.mu.Unlock()
+	}
+	return c.on(n)
+}
+
+func (w *world) users(_ context.Context, subject string) (oauth.User, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return oauth.User{Active: !w.gone[subject], Username: "name of " + subject}, nil
+}
+
+func (w *world) setGone(subject string, gone bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.gone[subject] = gone
+}
+
+// web answers for every host that the provider fetches documents from, and
+// counts.
+type web struct {
+	mu      sync.Mutex
+	answers map[string]http.HandlerFunc
+	asked   map[string]int
+}
+
+func (h *web) serve(url string, answer http.HandlerFunc) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.answers[url] = answer
+}
+
+// serveJSON serves a value as a document.
+func (h *web) serveJSON(url string, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	h.serve(url, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(body)
+	})
+}
+
+func (h *web) count(url string) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.asked[url]
+}
+
+func (h *web) RoundTrip(r *http.Request) (*http.Response, error) {
+	h.mu.Lock()
+	h.asked[r.URL.String()]++
+	answer := h.answers[r.URL.String()]
+	h.mu.Unlock()
+	rec := httptest.NewRecorder()
+	if answer == nil {
+		answer = http.NotFound
+	}
+	answer(rec, r)
+	return rec.Result(), nil
+}
+
+func newKey() *ecdsa.PrivateKey {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	return key
+}
+
+// jwks is the key set of one key.
+func jwks(key *ecdsa.PrivateKey, kid string) []byte {
+	point, err := key.PublicKey.Bytes() // 4, x, y
+	if err != nil {
+		panic(err)
+	}
+	b64 := base64.RawURLEncoding.EncodeToString
+	body, err := json.Marshal(map[string]any{"keys": []any{map[string]any{
+		"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": kid, "x": b64(point[1:33]), "y": b64(point[33:]),
+	}}})
+	if err != nil {
+		panic(err)
+	}
+	return body
+}
