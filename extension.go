@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/seed-e797c9ce/oauth/internal/jose"
 	"github.com/seed-e797c9ce/oauth/store"
 )
 
@@ -238,12 +237,4 @@ func (r *Registry) find(ctx context.Context, id string) (*Client, error) {
 		return nil, err
 	}
 	return &c, nil
-}
-
-// keyring is the provider's keys at one moment, ready for use.
-type keyring struct {
-	signer *jose.Signer
-	verify *jose.KeySet
-	jwks   []byte
-	keys   []Key // as they came, to see whether they have changed
 }

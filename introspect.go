@@ -103,10 +103,10 @@ func (p *Provider) introspectAccess(ctx context.Context, asker *Client, token st
 	out := &Introspection{
 		Active: true, Scope: strings.Join(t.Scopes, " "), ClientID: t.ClientID, TokenType: "Bearer",
 		ExpiresAt: t.ExpiresAt.Unix(), IssuedAt: t.IssuedAt.Unix(), NotBefore: t.NotBefore.Unix(),
-		Subject: t.Subject, Audience: t.Audience, Issuer: p.cfg.Issuer, ID: t.ID,
+		Subject: t.Subject, Audience: slices.Clone(t.Audience), Issuer: p.cfg.Issuer, ID: t.ID,
 	}
 	if len(t.Confirmation) > 0 {
-		out.Confirm = t.Confirmation
+		out.Confirm = slices.Clone(t.Confirmation)
 	}
 	return out, nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed-e797c9ce/oauth/internal/jose"
+	"github.com/seed-e797c9ce/oauth/resource"
 )
 
 // KeySource yields the provider's keys. The first one that has a Signer (or a
@@ -119,14 +120,27 @@ func (k *keys) load(ctx context.Context, old *keyring) (*keyring, error) {
 	return nil, err
 }
 
+// keyring is the provider's keys at one moment, ready for use.
+type keyring struct {
+	signer *jose.Signer
+	verify *jose.KeySet
+	jwks   []byte
+	keys   []Key // as they came, to see whether they have changed
+
+	// seen are the tokens that verify has verified. They are forgotten when any
+	// key changes: nothing outlives the key that signed it.
+	seen *jose.Cache[*resource.Token]
+}
+
+// rememberedTokens is how many verified tokens are remembered: a few megabytes.
+const rememberedTokens = 4096
+
 // newKeyring prepares the keys for use, or returns old if they are the same.
 func newKeyring(list []Key, old *keyring) (*keyring, error) {
-	if old != nil && slices.EqualFunc(list, old.keys, func(a, b Key) bool {
-		return a.ID == b.ID && a.Alg == b.Alg && (a.Signer != nil) == (b.Signer != nil) && string(a.Secret) == string(b.Secret) && a.ID != ""
-	}) {
+	if old != nil && slices.EqualFunc(list, old.keys, sameKey) {
 		return old, nil
 	}
-	ring := &keyring{keys: slices.Clone(list)}
+	ring := &keyring{keys: slices.Clone(list), seen: jose.NewCache[*resource.Token](rememberedTokens)}
 	all := make([]jose.Key, 0, len(list))
 	for _, key := range list {
 		k, err := normalKey(key)
@@ -151,11 +165,30 @@ func newKeyring(list []Key, old *keyring) (*keyring, error) {
 	return ring, err
 }
 
-func normalKey(key Key) (jose.Key, error) {
-	k := jose.Key{ID: key.ID, Alg: key.Alg, Public: key.Public, Signer: key.Signer, Secret: key.Secret}
-	if k.Public == nil && k.Signer != nil {
-		k.Public = k.Signer.Public()
+// sameKey compares what a key is, not only what it is called: one that was
+// replaced under its old name is another.
+func sameKey(a, b Key) bool {
+	return a.ID == b.ID && a.Alg == b.Alg && (a.Signer != nil) == (b.Signer != nil) &&
+		string(a.Secret) == string(b.Secret) && samePublic(a.public(), b.public())
+}
+
+func samePublic(a, b crypto.PublicKey) bool {
+	if a == nil || b == nil {
+		return a == b
 	}
+	known, ok := a.(interface{ Equal(crypto.PublicKey) bool }) // those of the standard library
+	return ok && known.Equal(b)
+}
+
+func (k Key) public() crypto.PublicKey {
+	if k.Public == nil && k.Signer != nil {
+		return k.Signer.Public()
+	}
+	return k.Public
+}
+
+func normalKey(key Key) (jose.Key, error) {
+	k := jose.Key{ID: key.ID, Alg: key.Alg, Public: key.public(), Signer: key.Signer, Secret: key.Secret}
 	var err error
 	if k.Alg == "" {
 		if k.Secret != nil {

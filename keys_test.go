@@ -268,3 +268,26 @@ func TestManagedKeysInAStoreThatFails(t *testing.T) {
 		assert.ErrorContains(t, err, "another secret")
 	})
 }
+
+// keySource is a KeySource that a test changes.
+type keySource struct {
+	atomic.Pointer[oauth.StaticKeys]
+}
+
+func (s *keySource) Keys(context.Context) ([]oauth.Key, error) { return *s.Load(), nil }
+
+func TestAKeyReplacedUnderItsNameIsAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var source keySource
+		source.Store(&oauth.StaticKeys{{ID: "k", Signer: managedSigner(t)}})
+		f := newFixture(t, func(c *oauth.Config) { c.Keys = &source })
+		old, before := f.ok(f.post("/oauth/token", "cc", ccForm)).AccessToken, f.jwks()
+		assert.True(t, f.active(old), "and remembered")
+		source.Store(&oauth.StaticKeys{{ID: "k", Signer: managedSigner(t)}})
+		time.Sleep(time.Minute)
+		next := f.ok(f.post("/oauth/token", "cc", ccForm)).AccessToken
+		assert.NotEqual(t, before, f.jwks())
+		assert.False(t, f.active(old))
+		assert.True(t, f.active(next))
+	})
+}

@@ -1,10 +1,12 @@
 package oauth
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,22 +30,33 @@ func (v verifier) VerifyToken(ctx context.Context, token string) (*resource.Toke
 	if err != nil && !errors.Is(err, errBadToken) {
 		v.p.emit(ctx, Event{Kind: EventOutage, Detail: "verify access token", Err: err})
 	}
-	return t, err
+	if err != nil {
+		return nil, err
+	}
+	own := *t
+	own.Audience, own.Scopes = slices.Clone(t.Audience), slices.Clone(t.Scopes)
+	own.Confirmation, own.Claims = bytes.Clone(t.Confirmation), bytes.Clone(t.Claims)
+	return &own, nil
 }
 
 // parseAccessToken proves that the provider signed the token, whatever has
-// become of it since.
+// become of it since: it says nothing of time and revocation. The signature of a
+// token seen before is not verified again while the keys are the same. Others
+// get the same result: nothing in it may be changed.
 func (p *Provider) parseAccessToken(ctx context.Context, token string) (*resource.Token, error) {
+	ring, err := p.signingKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if t, ok := ring.seen.Get(token); ok {
+		return t, nil
+	}
 	parsed, err := jose.Parse(token, resource.MaxToken)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errBadToken, err)
 	}
 	if parsed.Type != accessTokenType {
 		return nil, fmt.Errorf("%w: not an access token", errBadToken)
-	}
-	ring, err := p.signingKeys(ctx)
-	if err != nil {
-		return nil, err
 	}
 	claims, _, err := ring.verify.Verify(parsed)
 	if errors.Is(err, jose.ErrUnknownKey) {
@@ -63,14 +76,19 @@ func (p *Provider) parseAccessToken(ctx context.Context, token string) (*resourc
 	if err := json.Unmarshal(claims, &issued); err != nil {
 		return nil, fmt.Errorf("%w: iat is not a number", errBadToken)
 	}
-	return resource.ParseClaims(claims, p.cfg.Issuer, time.Unix(issued.At, 0))
+	t, err := resource.ParseClaims(claims, p.cfg.Issuer, time.Unix(issued.At, 0))
+	if err != nil {
+		return nil, err
+	}
+	ring.seen.Put(token, t)
+	return t, nil
 }
 
 // clockSkew is how far the clock of another instance may be ahead.
 const clockSkew = time.Minute
 
 // verifyAccessToken accepts a token that is valid right now: in its time, and
-// its authorization not revoked. That is one look-up by primary key.
+// its authorization not revoked. The store is asked every time, by primary key.
 func (p *Provider) verifyAccessToken(ctx context.Context, token string) (*resource.Token, error) {
 	t, err := p.parseAccessToken(ctx, token)
 	if err != nil {
