@@ -119,7 +119,8 @@ type Policy struct {
 
 	// PrivateUseSchemes are URI schemes without a dot that redirect URIs of
 	// native clients may have (such as "cursor"), against the advice of RFC
-	// 8252 §7.1. Default: none.
+	// 8252 §7.1; and those, with or without a dot, that clients may have which
+	// nobody registered. Default: none.
 	PrivateUseSchemes []string
 
 	SigningAlg  string        // of managed keys: ES256 (default), ES384, EdDSA, RS256, PS256

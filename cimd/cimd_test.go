@@ -307,10 +307,11 @@ func TestSEC238_SEC242_SEC243_BadDocumentsAreRefused(t *testing.T) {
 
 // SEC-239, and the vendors' lists with what only other providers allow.
 func TestSEC239_OnlyTheDocumentsGoodRedirectURIsAreUsed(t *testing.T) {
-	f := newFixture(t, cimd.Config{}, serve(doc("redirect_uris", []string{cb, "http://localhost/callback", "http://127.0.0.1/callback", "cursor://x/cb", "javascript:alert(1)"})))
+	f := newFixture(t, cimd.Config{}, serve(doc("redirect_uris", []string{cb, "http://localhost/callback", "http://127.0.0.1/callback", "cursor://x/cb", "com.example.app:/cb", "com.example.other:/cb", "javascript:alert(1)"})),
+		func(c *oauth.Config) { c.Policy.PrivateUseSchemes = []string{"com.example.app"} })
 	for uri, ok := range map[string]bool{
 		cb: true, "http://localhost:53211/callback": true, "http://127.0.0.1:53211/callback": true,
-		"cursor://x/cb": false, "javascript:alert(1)": false, "https://app.example/other": false, "https://evil.example/cb": false, cb + "/": false,
+		"com.example.app:/cb": true, "com.example.other:/cb": false, "cursor://x/cb": false, "javascript:alert(1)": false, "https://app.example/other": false, "https://evil.example/cb": false, cb + "/": false,
 	} {
 		_, err := f.p.ParseAuthorization(context.Background(), request(id, uri))
 		assert.Equal(t, ok, err == nil, uri)

@@ -113,7 +113,7 @@ func (s *source) redirectURIs(d *document, c *oauth.Client) error {
 		return refuse("application_type must be native or web")
 	}
 	for _, uri := range d.RedirectURIs {
-		if s.reg.CheckRedirectURI(uri, c.ApplicationType) == nil {
+		if s.checkRedirectURI(uri, c.ApplicationType) == nil {
 			c.RedirectURIs = append(c.RedirectURIs, uri)
 		}
 	}
@@ -121,6 +121,17 @@ func (s *source) redirectURIs(d *document, c *oauth.Client) error {
 		return refuse("it has no redirect URI that can be used")
 	}
 	return nil
+}
+
+// checkRedirectURI judges an address of a stranger's client: beside https and
+// loopback only the private-use schemes that the app has named, dotted or not.
+// Any program can take one (RFC 8252 §8.6).
+func (s *source) checkRedirectURI(uri, applicationType string) error {
+	scheme, _, _ := strings.Cut(uri, ":")
+	if scheme != "https" && scheme != "http" && !slices.Contains(s.reg.Config().Policy.PrivateUseSchemes, scheme) {
+		return refuse("a redirect URI must be https, or http on a loopback address")
+	}
+	return s.reg.CheckRedirectURI(uri, applicationType)
 }
 
 // assertions reports whether clients of this provider can use private_key_jwt.

@@ -152,7 +152,7 @@ func (g *registration) redirectURIs(list []string, applicationType string) ([]st
 	var good []string
 	var first error
 	for _, uri := range list {
-		err := g.reg.CheckRedirectURI(uri, applicationType)
+		err := g.checkRedirectURI(uri, applicationType)
 		switch {
 		case err != nil && first == nil:
 			first = err
@@ -167,6 +167,17 @@ func (g *registration) redirectURIs(list []string, applicationType string) ([]st
 		first = &oauth.Error{Code: oauth.ErrInvalidRedirectURI, Description: "redirect_uris is missing"}
 	}
 	return nil, first
+}
+
+// checkRedirectURI judges an address of a stranger's client: beside https and
+// loopback only the private-use schemes that the app has named, dotted or not.
+// Any program can take one (RFC 8252 §8.6).
+func (g *registration) checkRedirectURI(uri, applicationType string) error {
+	scheme, _, _ := strings.Cut(uri, ":")
+	if scheme != "https" && scheme != "http" && !slices.Contains(g.reg.Config().Policy.PrivateUseSchemes, scheme) {
+		return &oauth.Error{Code: oauth.ErrInvalidRedirectURI, Description: "a redirect URI must be https, or http on a loopback address"}
+	}
+	return g.reg.CheckRedirectURI(uri, applicationType)
 }
 
 // inferType is the application_type of a client that has not heard of it: native

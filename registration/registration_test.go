@@ -185,13 +185,16 @@ func TestSEC226_ResponseIsThatOfTheRFC(t *testing.T) {
 }
 
 func TestSEC217_PrivateUseSchemesNeedTheAppsLeave(t *testing.T) {
-	for _, uri := range []string{"myapp:/cb", "cursor://x", "javascript:alert(1)", "data:text/html,x", "http://app.example/cb", "https://app.example/#x", "/cb", ""} {
+	for _, uri := range []string{"myapp:/cb", "cursor://x", "com.example.app:/cb", "javascript:alert(1)", "data:text/html,x", "http://app.example/cb", "https://app.example/#x", "/cb", ""} {
 		f := newFixture(t, registration.Config{})
 		f.refused(f.do("POST", endpoint, doc("redirect_uris", []string{uri})), 400, oauth.ErrInvalidRedirectURI)
 		assert.Zero(t, f.count())
 	}
-	f := newFixture(t, registration.Config{}, func(c *oauth.Config) { c.Policy.PrivateUseSchemes = []string{"cursor"} })
+	f := newFixture(t, registration.Config{}, func(c *oauth.Config) { c.Policy.PrivateUseSchemes = []string{"cursor", "com.example.app"} })
 	f.register(doc("redirect_uris", []string{"cursor://anysphere.cursor-mcp/oauth/callback"}))
+	f.register(doc("redirect_uris", []string{"com.example.app:/cb"}))
+	f.refused(f.do("POST", endpoint, doc("redirect_uris", []string{"com.example.other:/cb"})), 400, oauth.ErrInvalidRedirectURI)
+	f.refused(f.do("POST", endpoint, doc("redirect_uris", []string{"cursor://x"}, "application_type", "web")), 400, oauth.ErrInvalidRedirectURI)
 }
 
 // Cursor registers one list of addresses for all providers.
@@ -226,7 +229,7 @@ func TestSEC218_ApplicationType(t *testing.T) {
 		"absent with both kinds": {doc("redirect_uris", []string{"https://vscode.dev/redirect", "http://127.0.0.1:33418/"}), "native"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := newFixture(t, registration.Config{})
+			f := newFixture(t, registration.Config{}, func(c *oauth.Config) { c.Policy.PrivateUseSchemes = []string{"com.example.app"} })
 			a := f.do("POST", endpoint, c.body)
 			if c.kind == "" {
 				f.refused(a, 400, oauth.ErrInvalidRedirectURI)
