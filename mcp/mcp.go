@@ -44,7 +44,9 @@ type Config struct {
 }
 
 // Profile returns the extensions for oauth.Config.Extensions: client ID metadata
-// documents, registration, private_key_jwt and the scope offline_access.
+// documents, registration, private_key_jwt and the scope offline_access; and a
+// request that names only scopes which do not exist here gets the client's
+// default, instead of an error that its user can do nothing about.
 func Profile(cfg Config) []oauth.Extension {
 	scopes := append([]string{}, cfg.Scopes...)
 	if len(scopes) > 0 {
@@ -55,6 +57,7 @@ func Profile(cfg Config) []oauth.Extension {
 			r.Scope(OfflineAccess, "Stay connected while you are away")
 			return nil
 		}),
+		defaultForUnknown,
 		cimd.New(cimd.Config{Scopes: scopes, HTTPClient: cfg.HTTPClient, Pinned: cfg.Pinned}),
 		assertion.New(assertion.Config{HTTPClient: cfg.HTTPClient}),
 	}
