@@ -23,6 +23,11 @@ func newTransport(ctx context.Context, s *mcp.Server, local bool) http.Handler {
 	without := mcp.NewStreamableHTTPHandler(server, &mcp.StreamableHTTPOptions{
 		Stateless: true, PropagateRequestCancellation: true, DisableLocalhostProtection: !local,
 	})
+	context.AfterFunc(ctx, func() {
+		for session := range s.Sessions() {
+			session.Close() // an error means that its client has gone
+		}
+	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// Streams last as long as the client wants, or until the app ends.
 		c := http.NewResponseController(w)
