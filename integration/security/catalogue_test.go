@@ -26,6 +26,7 @@ var groups = []struct {
 	cases []caseOf
 }{
 	{"A", redirectCases},
+	{"B", errorCases},
 }
 
 // TestSecurity runs every case on every store. After each, a good flow must still

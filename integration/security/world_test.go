@@ -47,12 +47,13 @@ const (
 // world is what the cases of one store share: two nodes of one provider, as two
 // processes run it, the API behind it, and the web around it.
 type world struct {
-	store store.Store // the first node's handle
-	peer  store.Store // the second's
-	a, b  *node
-	web   *web
-	log   *syncBuffer // everything logged, at debug level
-	dcr   string      // ID of a client that registered itself
+	store  store.Store // the first node's handle
+	peer   store.Store // the second's
+	a, b   *node
+	faults *faults // of the node that has them
+	web    *web
+	log    *syncBuffer // everything logged, at debug level
+	dcr    string      // ID of a client that registered itself
 
 	mu          sync.Mutex
 	nodes       map[string]*node
