@@ -1,9 +1,9 @@
 package oauth
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -15,7 +15,8 @@ import (
 
 const (
 	maxForm   = 64 << 10 // bytes of a form
-	maxParams = 100      // parameters in one
+	usualForm = 2 << 10
+	maxParams = 100 // parameters in one
 )
 
 // endpoint is the one path of every back-channel request: read the form,
@@ -79,24 +80,37 @@ var queryCredentials = []string{"client_secret", "client_assertion", "code", "co
 // readForm reads a form strictly: one value per parameter, but for resource;
 // empty values count as absent (OAuth 2.1 §3.2).
 func readForm(w http.ResponseWriter, r *http.Request) (url.Values, *Error) {
-	if query, err := url.ParseQuery(r.URL.RawQuery); err != nil || slices.ContainsFunc(queryCredentials, query.Has) {
-		return nil, errorf(ErrInvalidRequest, "parameters belong in the body, not in the URL")
+	if r.URL.RawQuery != "" {
+		query, err := url.ParseQuery(r.URL.RawQuery)
+		if err != nil || slices.ContainsFunc(queryCredentials, query.Has) {
+			return nil, errorf(ErrInvalidRequest, "parameters belong in the body, not in the URL")
+		}
 	}
 	if r.Header.Get("Content-Encoding") != "" {
 		return nil, &Error{Code: ErrInvalidRequest, Description: "Content-Encoding is not supported", Status: http.StatusUnsupportedMediaType}
 	}
-	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || kind != "application/x-www-form-urlencoded" || len(r.Header.Values("Content-Type")) != 1 {
+	if types := r.Header.Values("Content-Type"); len(types) != 1 || !isForm(types[0]) {
 		return nil, errorf(ErrInvalidRequest, "Content-Type must be application/x-www-form-urlencoded")
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxForm))
+	// Content-Length is what a stranger says: it makes room for a usual form.
+	body := bytes.NewBuffer(make([]byte, 0, min(max(r.ContentLength, 0), usualForm)+bytes.MinRead))
+	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, maxForm))
 	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
 		return nil, &Error{Code: ErrInvalidRequest, Description: "the body is too large", Status: http.StatusRequestEntityTooLarge}
 	}
 	if err != nil {
 		return nil, errorf(ErrInvalidRequest, "the body cannot be read").because("%w", err)
 	}
-	return parseForm(string(body))
+	return parseForm(body.String())
+}
+
+func isForm(contentType string) bool {
+	const form = "application/x-www-form-urlencoded"
+	if contentType == form {
+		return true
+	}
+	kind, _, err := mime.ParseMediaType(contentType)
+	return err == nil && kind == form
 }
 
 func parseForm(body string) (url.Values, *Error) {
@@ -109,7 +123,7 @@ func parseForm(body string) (url.Values, *Error) {
 	}
 	for name, values := range form {
 		for _, v := range values {
-			if !utf8.ValidString(name+v) || strings.IndexByte(name, 0) >= 0 || strings.IndexByte(v, 0) >= 0 {
+			if !utf8.ValidString(name) || !utf8.ValidString(v) || strings.IndexByte(name, 0) >= 0 || strings.IndexByte(v, 0) >= 0 {
 				return nil, errorf(ErrInvalidRequest, "the form must be UTF-8 text")
 			}
 		}
@@ -132,7 +146,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 		w.WriteHeader(status)
 		return
 	}
-	body, err := json.Marshal(v)
+	body, err := marshal(v)
 	if err != nil {
 		writeError(w, outage("encode", err))
 		return
@@ -141,6 +155,15 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	w.Write(body) // an error means that the client has gone
+}
+
+// marshal is json.Marshal, which would check and copy once more what a
+// TokenResponse writes.
+func marshal(v any) ([]byte, error) {
+	if t, ok := v.(*TokenResponse); ok {
+		return t.MarshalJSON()
+	}
+	return json.Marshal(v)
 }
 
 // writeError answers with an OAuth error (RFC 6749 §5.2).

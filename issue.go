@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -62,16 +61,16 @@ type TokenResponse struct {
 func (t TokenResponse) MarshalJSON() ([]byte, error) {
 	b := append(make([]byte, 0, 1024), `{"access_token":`...)
 	b = appendJSONString(b, t.AccessToken)
-	b = append(b, `,"token_type":`...)
-	b = appendJSONString(b, t.TokenType)
-	b = fmt.Appendf(b, `,"expires_in":%d`, t.ExpiresIn)
+	b = appendStringMember(b, "token_type", t.TokenType)
+	b = appendIntMember(b, "expires_in", t.ExpiresIn)
 	if t.RefreshToken != "" {
-		b = append(b, `,"refresh_token":`...)
-		b = appendJSONString(b, t.RefreshToken)
+		b = appendStringMember(b, "refresh_token", t.RefreshToken)
 	}
 	if t.Scope != "" {
-		b = append(b, `,"scope":`...)
-		b = appendJSONString(b, t.Scope)
+		b = appendStringMember(b, "scope", t.Scope)
+	}
+	if len(t.Extra) == 0 {
+		return append(b, '}'), nil
 	}
 	reserved := []string{"access_token", "token_type", "expires_in", "refresh_token", "scope"}
 	for _, name := range slices.Sorted(maps.Keys(t.Extra)) {
