@@ -27,6 +27,7 @@ var groups = []struct {
 }{
 	{"A", redirectCases},
 	{"B", errorCases},
+	{"C", pkceCases},
 }
 
 // TestSecurity runs every case on every store. After each, a good flow must still
