@@ -116,11 +116,18 @@ func (p *Provider) verifyAccessToken(ctx context.Context, token string) (*resour
 }
 
 // clientStands refuses the tokens of a client that was disabled, and what a
-// client got for itself if it was deleted; deleting it has revoked the rest. It
-// asks the store alone: whether a client's metadata document can be fetched
-// right now is nothing to a token that was issued.
+// client got for itself if it was deleted; deleting it has revoked the rest. For
+// a user's token it asks the store alone: whether a client's metadata document
+// can be fetched right now is nothing to a token that was issued. A client that
+// acts for itself may be one that only an extension knows.
 func (p *Provider) clientStands(ctx context.Context, id string, isUser bool) error {
 	c, err := p.cfg.Store.Client(ctx, id)
+	if errors.Is(err, store.ErrNotFound) && !isUser {
+		var other *Client
+		if other, err = p.findClient(ctx, id); err == nil {
+			c = *other
+		}
+	}
 	switch {
 	case errors.Is(err, store.ErrNotFound) && isUser:
 		return nil
