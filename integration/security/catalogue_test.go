@@ -28,6 +28,7 @@ var groups = []struct {
 	{"A", redirectCases},
 	{"B", errorCases},
 	{"C", pkceCases},
+	{"D", codeCases},
 }
 
 // TestSecurity runs every case on every store. After each, a good flow must still

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -88,15 +89,48 @@ func request(method, target string, body io.Reader, headers ...string) *http.Req
 func (c *run) do(r *http.Request) answer {
 	c.Helper()
 	sent := sensitive(r)
-	res, err := c.at.client.Do(r)
+	a, err := c.at.send(r)
 	require.NoError(c, err)
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	require.NoError(c, err)
-	a := answer{res.StatusCode, res.Header, string(body)}
 	c.remember(r, sent, a)
 	c.check(r, sent, a)
 	return a
+}
+
+func (n *node) send(r *http.Request) (answer, error) {
+	res, err := n.client.Do(r)
+	if err != nil {
+		return answer{}, err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	return answer{res.StatusCode, res.Header, string(body)}, err
+}
+
+// burst sends requests at once, to both nodes in turn, and checks the answers.
+func (c *run) burst(n int, request func(i int) *http.Request) []answer {
+	c.Helper()
+	requests, answers, errs := make([]*http.Request, n), make([]answer, n), make([]error, n)
+	for i := range n {
+		requests[i] = request(i)
+	}
+	start := make(chan struct{})
+	var wg sync.WaitGroup
+	for i, r := range requests {
+		at := []*node{c.a, c.b}[i%2]
+		wg.Go(func() {
+			<-start
+			answers[i], errs[i] = at.send(r)
+		})
+	}
+	close(start)
+	wg.Wait()
+	for i, r := range requests {
+		require.NoError(c, errs[i])
+		sent := sensitive(r)
+		c.remember(r, sent, answers[i])
+		c.check(r, sent, answers[i])
+	}
+	return answers
 }
 
 var sensitiveParams = []string{"client_secret", "client_assertion", "code", "code_verifier", "refresh_token", "token", "password", "interaction"}

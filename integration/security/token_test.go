@@ -292,3 +292,12 @@ func (c *run) age(refreshToken string, by time.Duration) {
 	}
 	require.NoError(c, c.store.UpdateToken(c.Context(), t))
 }
+
+// ageCode lets time pass for one code.
+func (c *run) ageCode(code string, by time.Duration) {
+	c.Helper()
+	record, err := c.store.Code(c.Context(), "code", s256(code))
+	require.NoError(c, err)
+	record.ExpiresAt = record.ExpiresAt.Add(-by)
+	require.NoError(c, c.store.UpdateCode(c.Context(), record))
+}
