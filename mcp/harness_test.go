@@ -291,6 +291,14 @@ func (h *host) register(metadata map[string]any) answer {
 	return a
 }
 
+// document puts a client's metadata document on the web.
+func (h *host) document(id string, members map[string]any) {
+	h.t.Helper()
+	members["client_id"] = id
+	body, err := json.Marshal(members)
+	require.NoError(h.t, err)
+	h.web[id] = string(body)
+}
 
 // basic is an Authorization header.
 func basic(id, secret string) string {
