@@ -23,9 +23,13 @@ const (
 	maxInFlight = 32 // requests under way
 )
 
-var errKeys = errors.New("the client's keys cannot be had")
+var (
+	errKeys = errors.New("the keys cannot be had")
+	errBusy = errors.New("too many requests for keys")
+)
 
-// keyCache holds the key sets behind jwks_uris.
+// keyCache holds the key sets behind the jwks_uris of clients, which strangers
+// name.
 type keyCache struct {
 	http   *http.Client
 	slots  chan struct{}
@@ -33,15 +37,6 @@ type keyCache struct {
 
 	mu   sync.Mutex
 	sets map[string]*keySet
-}
-
-// keySet is what is behind one jwks_uri. Its lock is held during a request, so
-// that one at a time goes out.
-type keySet struct {
-	lock  chan struct{}
-	body  []byte // nil: never had, or no longer
-	asked time.Time
-	good  time.Time // when body came
 }
 
 func newKeyCache(c *http.Client) *keyCache {
@@ -54,7 +49,62 @@ func (k *keyCache) verify(ctx context.Context, c *oauth.Client, t *jose.Token) (
 	if c.JWKSURI == "" {
 		return verify(c.JWKS, t)
 	}
-	body, err := k.load(ctx, c.JWKSURI, false)
+	return k.set(c.JWKSURI).verify(ctx, t)
+}
+
+// set finds or makes the entry of a URI. If there are too many, one makes room.
+func (k *keyCache) set(uri string) *keySet {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if s := k.sets[uri]; s != nil {
+		return s
+	}
+	if len(k.sets) >= maxSets {
+		for other := range k.sets {
+			delete(k.sets, other) // any: it costs whose it was one request
+			break
+		}
+	}
+	s := newKeySet(func(ctx context.Context) ([]byte, error) { return k.get(ctx, uri) }, 0)
+	k.sets[uri] = s
+	return s
+}
+
+func (k *keyCache) get(ctx context.Context, uri string) ([]byte, error) {
+	select {
+	case k.slots <- struct{}{}:
+		defer func() { <-k.slots }()
+	default:
+		return nil, errBusy
+	}
+	if u, err := url.Parse(uri); err != nil || !k.budget.Spend(u.Hostname(), time.Now()) {
+		return nil, errBusy
+	}
+	body, _, err := fetch.Get(ctx, k.http, uri, maxJWKS)
+	return body, err
+}
+
+// keySet is one key set that is fetched. Its lock is held during a request, so
+// that one at a time goes out.
+type keySet struct {
+	get   func(ctx context.Context) ([]byte, error)
+	stale time.Duration // how much longer it is used while it cannot be asked for
+
+	lock  chan struct{}
+	body  []byte // nil: never had, or no longer
+	asked time.Time
+	good  time.Time // when body came
+	down  bool      // the last request failed
+}
+
+func newKeySet(get func(ctx context.Context) ([]byte, error), stale time.Duration) *keySet {
+	return &keySet{get: get, stale: stale, lock: make(chan struct{}, 1)}
+}
+
+// verify checks a signature and returns the claims. The error wraps errKeys, or
+// the context's, if the keys that could say so are not to be had.
+func (s *keySet) verify(ctx context.Context, t *jose.Token) ([]byte, error) {
+	body, err := s.load(ctx, false)
 	if err != nil {
 		return nil, err
 	}
@@ -63,10 +113,57 @@ func (k *keyCache) verify(ctx context.Context, c *oauth.Client, t *jose.Token) (
 		return claims, err
 	}
 	// A key that is not there may be new (OpenID Connect Core §10.1.1).
-	if body, err = k.load(ctx, c.JWKSURI, true); err != nil {
+	if body, err = s.load(ctx, true); err != nil {
 		return nil, err
 	}
 	return verify(body, t)
+}
+
+// load returns the key set; with again it asks for a newer one, if it has not
+// just done so.
+func (s *keySet) load(ctx context.Context, again bool) ([]byte, error) {
+	select {
+	case s.lock <- struct{}{}:
+		defer func() { <-s.lock }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	at := time.Now()
+	if s.body != nil && !again && at.Sub(s.good) < keysFresh {
+		return s.body, nil
+	}
+	if at.Sub(s.asked) < fetchEvery {
+		return s.have(again)
+	}
+	// Others wait for this answer: it does not end with the first who asked.
+	body, err := s.get(context.WithoutCancel(ctx))
+	if errors.Is(err, errBusy) {
+		return nil, errors.Join(errKeys, err) // says nothing of the key set
+	}
+	if err == nil {
+		_, err = jose.ParseJWKS(body)
+	}
+	s.asked, s.down = at, err != nil
+	if err == nil {
+		s.body, s.good = body, at
+		return body, nil
+	}
+	if at.Sub(s.good) >= keysFresh+s.stale {
+		s.body = nil // what cannot be asked for any more may have been withdrawn
+	}
+	if body, old := s.have(again); old == nil {
+		return body, nil
+	}
+	return nil, errors.Join(errKeys, err)
+}
+
+// have returns what there is. Whoever asks again has seen it, and nobody knows
+// whether it is all while its origin does not answer.
+func (s *keySet) have(again bool) ([]byte, error) {
+	if s.body == nil || again && s.down {
+		return nil, errKeys
+	}
+	return s.body, nil
 }
 
 func verify(body []byte, t *jose.Token) ([]byte, error) {
@@ -109,65 +206,4 @@ func allowPSS(body []byte, keys []jose.Key) {
 			keys[i].Alg = jose.PS256
 		}
 	}
-}
-
-// load returns the key set at a URI; with again it asks for a newer one, if it
-// has not just done so.
-func (k *keyCache) load(ctx context.Context, uri string, again bool) ([]byte, error) {
-	s := k.set(uri)
-	select {
-	case s.lock <- struct{}{}:
-		defer func() { <-s.lock }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	at := time.Now()
-	fresh := s.body != nil && at.Sub(s.good) < keysFresh
-	if fresh && !again || at.Sub(s.asked) < fetchEvery {
-		if s.body == nil {
-			return nil, errKeys
-		}
-		return s.body, nil
-	}
-	select {
-	case k.slots <- struct{}{}:
-		defer func() { <-k.slots }()
-	default:
-		return nil, errKeys
-	}
-	if u, err := url.Parse(uri); err != nil || !k.budget.Spend(u.Hostname(), at) {
-		return nil, errKeys
-	}
-	s.asked = at
-	// Others wait for this answer: it does not end with the first who asked.
-	body, _, err := fetch.Get(context.WithoutCancel(ctx), k.http, uri, maxJWKS)
-	if err == nil {
-		_, err = jose.ParseJWKS(body)
-	}
-	if err != nil {
-		if !fresh {
-			s.body = nil // what cannot be asked for any more may have been withdrawn
-		}
-		return nil, errors.Join(errKeys, err)
-	}
-	s.body, s.good = body, at
-	return body, nil
-}
-
-// set finds or makes the entry of a URI. If there are too many, one makes room.
-func (k *keyCache) set(uri string) *keySet {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if s := k.sets[uri]; s != nil {
-		return s
-	}
-	if len(k.sets) >= maxSets {
-		for other := range k.sets {
-			delete(k.sets, other) // any: it costs whose it was one request
-			break
-		}
-	}
-	s := &keySet{lock: make(chan struct{}, 1)}
-	k.sets[uri] = s
-	return s
 }
