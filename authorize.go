@@ -311,16 +311,13 @@ func (p *Provider) createCode(ctx context.Context, req *AuthorizationRequest, a 
 	}
 	at := now()
 	expires := at.Add(p.cfg.Policy.CodeLifetime)
-	data, err := encodeGrant(grantData{AuthTime: unixTime(a.Session.AuthTime), ACR: a.Session.ACR, AMR: a.Session.AMR, SID: a.Session.ID, Nonce: req.Nonce})
-	if err != nil {
-		return "", outage("session", err)
-	}
+	grant := grantData{AuthTime: unixTime(a.Session.AuthTime), ACR: a.Session.ACR, AMR: a.Session.AMR, SID: a.Session.ID, Nonce: req.Nonce}
 	record := store.Token{
 		ID: req.id, ClientID: req.Client.ID, Subject: a.Session.Subject, State: store.TokenPending,
-		Scopes: scopes, Resources: req.Resources, Data: data,
+		Scopes: scopes, Resources: req.Resources, Data: grant.encode(),
 		CreatedAt: at, ExpiresAt: expires, PurgeAt: expires.Add(codeMemory),
 	}
-	err = p.cfg.Store.CreateToken(ctx, record)
+	err := p.cfg.Store.CreateToken(ctx, record)
 	if errors.Is(err, store.ErrExists) {
 		return "", errorf(ErrInvalidRequest, "this request was answered before").because("%w", err)
 	}
@@ -334,7 +331,7 @@ func (p *Provider) createCode(ctx context.Context, req *AuthorizationRequest, a 
 	}
 	code := randomText(32)
 	payload := codePayload{Token: record, RedirectURI: req.RedirectURI.uri, RedirectSet: req.redirectSet, Challenge: req.challenge, Consented: consented}
-	if err := p.storeCode(ctx, code, payload, expires); err != nil {
+	if err := p.storeCode(ctx, code, payload); err != nil {
 		return "", err
 	}
 	p.emit(ctx, Event{Kind: EventCodeIssued, ClientID: record.ClientID, Subject: record.Subject, TokenID: record.ID, Scopes: scopes})

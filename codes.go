@@ -20,11 +20,66 @@ const (
 // codePayload is what an authorization code stands for. It holds the whole
 // pending record: the exchange needs no look-up to know what it will activate.
 type codePayload struct {
-	Token       store.Token `json:"token"`
-	RedirectURI string      `json:"redirect_uri"`
-	RedirectSet bool        `json:"redirect_set"` // it was in the request, so it must be in the exchange
-	Challenge   string      `json:"challenge,omitempty"`
-	Consented   bool        `json:"consented"` // rests on a stored consent
+	Token       store.Token
+	RedirectURI string
+	RedirectSet bool // it was in the request, so it must be in the exchange
+	Challenge   string
+	Consented   bool // rests on a stored consent
+}
+
+// storedCode is a codePayload as it is kept: what a pending record has, without
+// what its code has too.
+type storedCode struct {
+	ID          string          `json:"id"`
+	ClientID    string          `json:"client_id"`
+	Subject     string          `json:"sub"`
+	Scopes      []string        `json:"scopes"`
+	Resources   []string        `json:"resources"`
+	Grant       json.RawMessage `json:"grant"`
+	CreatedAt   int64           `json:"created_at"` // Unix microseconds
+	RedirectURI string          `json:"redirect_uri"`
+	RedirectSet bool            `json:"redirect_set"`
+	Challenge   string          `json:"challenge"`
+	Consented   bool            `json:"consented"`
+}
+
+// encode writes a storedCode by hand, as access tokens are written.
+func (c *codePayload) encode() []byte {
+	b := append(make([]byte, 0, 512), `{"id":`...)
+	b = appendJSONString(b, c.Token.ID)
+	b = appendStringMember(b, "client_id", c.Token.ClientID)
+	b = appendStringMember(b, "sub", c.Token.Subject)
+	if len(c.Token.Scopes) > 0 {
+		b = appendStrings(append(b, `,"scopes":`...), c.Token.Scopes)
+	}
+	if len(c.Token.Resources) > 0 {
+		b = appendStrings(append(b, `,"resources":`...), c.Token.Resources)
+	}
+	if len(c.Token.Data) > 0 {
+		b = append(append(b, `,"grant":`...), c.Token.Data...)
+	}
+	b = appendIntMember(b, "created_at", c.Token.CreatedAt.UnixMicro())
+	b = appendStringMember(b, "redirect_uri", c.RedirectURI)
+	b = appendBoolMember(b, "redirect_set", c.RedirectSet)
+	b = appendStringMember(b, "challenge", c.Challenge)
+	b = appendBoolMember(b, "consented", c.Consented)
+	return append(b, '}')
+}
+
+// decodeCode reads what encode has written into a code.
+func decodeCode(code store.Code) (*codePayload, error) {
+	var s storedCode
+	if err := json.Unmarshal(code.Data, &s); err != nil {
+		return nil, err
+	}
+	return &codePayload{
+		Token: store.Token{
+			ID: s.ID, ClientID: s.ClientID, Subject: s.Subject, State: store.TokenPending,
+			Scopes: s.Scopes, Resources: s.Resources, Data: s.Grant, Version: 1, // as created
+			CreatedAt: time.UnixMicro(s.CreatedAt).UTC(), ExpiresAt: code.ExpiresAt, PurgeAt: code.PurgeAt,
+		},
+		RedirectURI: s.RedirectURI, RedirectSet: s.RedirectSet, Challenge: s.Challenge, Consented: s.Consented,
+	}, nil
 }
 
 // grantData is what an authorization remembers of its sign-in.
@@ -36,12 +91,29 @@ type grantData struct {
 	Nonce    string   `json:"nonce,omitempty"`
 }
 
-func encodeGrant(d grantData) ([]byte, error) {
-	b, err := json.Marshal(d)
-	if string(b) == "{}" {
-		return nil, err
+// encode writes it by hand, like codePayload; nil if there is nothing to say.
+func (d *grantData) encode() []byte {
+	b := make([]byte, 0, 128)
+	if d.AuthTime != 0 {
+		b = appendIntMember(b, "auth_time", d.AuthTime)
 	}
-	return b, err
+	if d.ACR != "" {
+		b = appendStringMember(b, "acr", d.ACR)
+	}
+	if len(d.AMR) > 0 {
+		b = appendStrings(append(b, `,"amr":`...), d.AMR)
+	}
+	if d.SID != "" {
+		b = appendStringMember(b, "sid", d.SID)
+	}
+	if d.Nonce != "" {
+		b = appendStringMember(b, "nonce", d.Nonce)
+	}
+	if len(b) == 0 {
+		return nil
+	}
+	b[0] = '{' // in the place of the first comma
+	return append(b, '}')
 }
 
 func decodeGrant(data []byte) (d grantData, err error) {
@@ -66,14 +138,11 @@ func unixTime(t time.Time) int64 {
 	return t.Unix()
 }
 
-func (p *Provider) storeCode(ctx context.Context, code string, payload codePayload, expires time.Time) error {
-	data, err := json.Marshal(payload)
-	if err != nil {
-		return outage("encode code", err)
-	}
-	err = p.cfg.Store.CreateCode(ctx, store.Code{
-		Kind: codeKind, Key: hashKey(code), Data: data,
-		ExpiresAt: expires, PurgeAt: expires.Add(codeMemory),
+// storeCode stores a code that ends when its record does.
+func (p *Provider) storeCode(ctx context.Context, code string, payload codePayload) error {
+	err := p.cfg.Store.CreateCode(ctx, store.Code{
+		Kind: codeKind, Key: hashKey(code), Data: payload.encode(),
+		ExpiresAt: payload.Token.ExpiresAt, PurgeAt: payload.Token.PurgeAt,
 	})
 	if err != nil {
 		return outage("create code", err)
@@ -81,19 +150,18 @@ func (p *Provider) storeCode(ctx context.Context, code string, payload codePaylo
 	return nil
 }
 
-// loadCode returns what a code stands for, and when it expires.
-func (p *Provider) loadCode(ctx context.Context, code string) (*codePayload, time.Time, error) {
+// loadCode returns what a code stands for.
+func (p *Provider) loadCode(ctx context.Context, code string) (*codePayload, error) {
 	record, err := p.cfg.Store.Code(ctx, codeKind, hashKey(code))
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, time.Time{}, errorf(ErrInvalidGrant, "the code is not valid").because("code is unknown")
+		return nil, errorf(ErrInvalidGrant, "the code is not valid").because("code is unknown")
 	}
 	if err != nil {
-		return nil, time.Time{}, outage("code", err)
+		return nil, outage("code", err)
 	}
-	payload := new(codePayload)
-	if err := json.Unmarshal(record.Data, payload); err != nil {
-		return nil, time.Time{}, outage("code", fmt.Errorf("stored code cannot be read: %w", err))
+	payload, err := decodeCode(record)
+	if err != nil {
+		return nil, outage("code", fmt.Errorf("stored code cannot be read: %w", err))
 	}
-	payload.Token.Version = 1 // as created
-	return payload, record.ExpiresAt, nil
+	return payload, nil
 }

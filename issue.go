@@ -176,13 +176,10 @@ func (p *Provider) nextRecord(is *Issuance, res *TokenResponse, at, accessEnd ti
 	var r store.Token
 	switch is.step {
 	case stepCreate:
-		data, err := encodeGrant(grantData{AuthTime: unixTime(is.Session.AuthTime), ACR: is.Session.ACR, AMR: is.Session.AMR, SID: is.Session.ID})
-		if err != nil {
-			return nil, "", outage("session", err)
-		}
+		grant := grantData{AuthTime: unixTime(is.Session.AuthTime), ACR: is.Session.ACR, AMR: is.Session.AMR, SID: is.Session.ID}
 		r = store.Token{
 			ID: newTokenID(), ClientID: is.Client.ID, Subject: is.Subject,
-			Scopes: is.Scopes, Resources: is.Resources, CreatedAt: at, Data: data,
+			Scopes: is.Scopes, Resources: is.Resources, CreatedAt: at, Data: grant.encode(),
 		}
 	default:
 		r = *is.record

@@ -121,7 +121,7 @@ func (p *Provider) exchange(ctx context.Context, c *Client, x ExchangeRequest) (
 	if x.Code == "" {
 		return nil, errorf(ErrInvalidRequest, "code is missing")
 	}
-	code, expires, err := p.loadCode(ctx, x.Code)
+	code, err := p.loadCode(ctx, x.Code)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +135,7 @@ func (p *Provider) exchange(ctx context.Context, c *Client, x ExchangeRequest) (
 	if err := checkVerifier(code.Challenge, x.CodeVerifier); err != nil {
 		return nil, err
 	}
-	if !now().Before(expires) {
+	if !now().Before(record.ExpiresAt) {
 		return nil, p.expiredCode(ctx, record)
 	}
 	scopes, resources, e := p.narrow(c, &record, nil, x.Resources)
