@@ -12,8 +12,9 @@ import (
 // RequireTools is Require for a server of the Model Context Protocol (streamable
 // HTTP): a request that calls tools needs the scopes of these tools, all of them
 // together if there are several in one batch, and every other request only a
-// valid token. It reads the JSON-RPC message itself, at most MaxBody bytes of it,
-// and not the headers that repeat it, which old clients do not send.
+// valid token. It reads the JSON-RPC message itself, of at most MaxBody bytes and
+// nested at most 32 deep, and not the headers that repeat it, which old clients do
+// not send.
 //
 // The challenge for more scopes (403) repeats Config.Scopes, since there are
 // clients that then ask for nothing but what it says, and would lose the others.
