@@ -73,7 +73,7 @@ func newHost(t testing.TB, change ...func(*host)) *host {
 	h.p, err = oauth.New(h.cfg)
 	require.NoError(t, err)
 	h.api, err = resource.New(resource.Config{
-		Resource: endpoint, Issuers: []string{issuer}, Verifier: h.p.Verifier(), Scopes: []string{"read"},
+		Resource: h.cfg.Resources[0].URI, Issuers: []string{h.cfg.Issuer}, Verifier: h.p.Verifier(), Scopes: []string{"read"},
 		Implies: map[string][]string{"admin": {"write"}, "write": {"read"}},
 	})
 	require.NoError(t, err)
@@ -198,7 +198,7 @@ func (h *host) callback(a answer, redirectURI string) url.Values {
 	require.Equal(h.t, redirectURI, at)
 	v, err := url.ParseQuery(query)
 	require.NoError(h.t, err)
-	assert.Equal(h.t, []string{issuer}, v["iss"])
+	assert.Equal(h.t, []string{h.cfg.Issuer}, v["iss"])
 	return v
 }
 
