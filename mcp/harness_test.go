@@ -281,12 +281,18 @@ func (h *host) refused(a answer, status int, code string) {
 	require.Equal(h.t, code, a.str("error"), a.body)
 }
 
+// post sends JSON.
+func (h *host) post(path string, v map[string]any) answer {
+	h.t.Helper()
+	body, err := json.Marshal(v)
+	require.NoError(h.t, err)
+	return h.do("POST", path, string(body), "Content-Type", "application/json")
+}
+
 // register registers a client and returns what it is told.
 func (h *host) register(metadata map[string]any) answer {
 	h.t.Helper()
-	body, err := json.Marshal(metadata)
-	require.NoError(h.t, err)
-	a := h.do("POST", "/oauth/register", string(body), "Content-Type", "application/json")
+	a := h.post("/oauth/register", metadata)
 	require.Equal(h.t, http.StatusCreated, a.status, a.body)
 	return a
 }
