@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -101,6 +102,7 @@ type Database struct {
 	Options sqlstore.Options
 	DB      *sql.DB
 	Store   *sqlstore.Store
+	pair    func() (a, b store.Store)
 }
 
 // Open returns a database with empty tables, which are dropped when the test
@@ -132,8 +134,17 @@ func (k Kind) Bare(t testing.TB) *Database {
 	}
 	t.Cleanup(func() { d.drop(t) })
 	d.Store = d.Handle(t, d.DB)
+	d.pair = sync.OnceValues(func() (store.Store, store.Store) {
+		a, b := d.Pool(t), d.Pool(t)
+		a.SetMaxIdleConns(maxIdle)
+		b.SetMaxIdleConns(maxIdle)
+		return d.Handle(t, a), d.Handle(t, b)
+	})
 	return d
 }
+
+// maxIdle is more than the goroutines that a test has on one handle.
+const maxIdle = 32
 
 // absent ends a test that has no database.
 func absent(t testing.TB, name string, err error) {
@@ -216,11 +227,13 @@ func (d *Database) drop(t testing.TB) {
 	}
 }
 
-// Pair returns two handles over pools of their own, on empty tables.
+// Pair returns two handles over pools of their own, on empty tables. They are
+// the same each time, so that a suite of many cases does not make each
+// connection, and each statement on it, anew for every case.
 func (d *Database) Pair(t testing.TB) (a, b store.Store) {
 	t.Helper()
 	d.Empty(t)
-	return d.Handle(t, d.Pool(t)), d.Handle(t, d.Pool(t))
+	return d.pair()
 }
 
 // Each runs f as a subtest for each of the kinds.
