@@ -93,6 +93,15 @@ type Config struct {
 	// happened in. It can veto nothing.
 	OnEvent func(ctx context.Context, e Event)
 
+	// Observe is told of every request to an endpoint, for metrics and traces. It
+	// is called with the request's context and the endpoint's name, such as "token",
+	// "authorize" or "metadata", and returns the context that the request goes on
+	// with and a function that is called when it is over: outcome is "ok" or an
+	// error code, also of an error that was redirected, and status the HTTP status.
+	// The names are few and never a client's. Nil: nothing is measured, and it costs
+	// nothing. The module oauth/otel has one for OpenTelemetry.
+	Observe func(ctx context.Context, endpoint string) (context.Context, func(outcome string, status int))
+
 	// Logger gets what an operator should read. Nil: slog.Default().
 	Logger *slog.Logger
 }

@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 )
@@ -66,6 +67,16 @@ func (e Event) LogValue() slog.Value {
 // emit tells the app, and logs what an operator should see without asking.
 func (p *Provider) emit(ctx context.Context, e Event) {
 	e.Time = now()
+	if p.cfg.Observe != nil {
+		switch e.Kind {
+		case EventRequestRefused, EventClientAuthFailed:
+			if known := new(Error); errors.As(e.Err, &known) {
+				note(ctx, known.Code)
+			}
+		case EventConsentDenied:
+			note(ctx, ErrAccessDenied)
+		}
+	}
 	level := slog.LevelDebug
 	switch e.Kind {
 	case EventClientAuthFailed, EventRequestRefused:
@@ -93,6 +104,9 @@ func (p *Provider) refused(ctx context.Context, e Event, err error) *Error {
 	}
 	e.Err = out
 	p.emit(ctx, e)
+	if p.cfg.Observe != nil {
+		note(ctx, out.Code) // an outage as well, here where it is the answer
+	}
 	return out
 }
 

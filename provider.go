@@ -171,27 +171,27 @@ func (p *Provider) buildRoutes() error {
 	}
 	p.routes = map[string]http.Handler{}
 	var errs []error
-	route := func(path string, h http.Handler) {
+	route := func(path, name string, h http.Handler) {
 		if _, taken := p.routes[path]; taken {
 			errs = append(errs, fmt.Errorf("oauth: two endpoints at %s", path))
 		}
-		p.routes[path] = h
+		p.routes[path] = p.observed(name, h)
 		p.order = append(p.order, path)
 	}
-	route(p.paths.authorize, http.HandlerFunc(p.authorizeEndpoint))
-	route(p.paths.consent, http.HandlerFunc(p.consentEndpoint))
-	route(p.paths.token, p.endpoint(p.tokenEndpoint))
-	route(p.paths.revoke, p.endpoint(p.revokeEndpoint))
-	route(p.paths.introspect, p.endpoint(p.introspectEndpoint))
-	route(p.paths.jwks, p.jwksHandler())
+	route(p.paths.authorize, "authorize", http.HandlerFunc(p.authorizeEndpoint))
+	route(p.paths.consent, "consent", http.HandlerFunc(p.consentEndpoint))
+	route(p.paths.token, "token", p.endpoint(p.tokenEndpoint))
+	route(p.paths.revoke, "revoke", p.endpoint(p.revokeEndpoint))
+	route(p.paths.introspect, "introspect", p.endpoint(p.introspectEndpoint))
+	route(p.paths.jwks, "jwks", p.jwksHandler())
 	for _, path := range wellKnown(strings.TrimPrefix(p.cfg.Issuer, p.origin)) {
-		route(path, metadata)
+		route(path, "metadata", metadata)
 	}
 	for _, e := range p.reg.endpoints {
-		route(p.base+e.path, p.endpoint(e.f))
+		route(p.base+e.path, strings.TrimPrefix(e.path, "/"), p.endpoint(e.f))
 	}
 	for _, h := range p.reg.handlers {
-		route(p.handlerPath(h.path), h.h)
+		route(p.handlerPath(h.path), strings.TrimPrefix(h.path, "/"), h.h)
 	}
 	return errors.Join(errs...)
 }
