@@ -51,6 +51,29 @@ func TestClientsConnectRefreshStepUpAndComeBack(t *testing.T) {
 	}
 }
 
+// A person in a browser signs in, allows less than was asked for, denies, and
+// disconnects. Set PICTURES to a folder to look at what that person saw.
+func TestChromiumWithoutScriptSignsInConsentsDeniesAndDisconnects(t *testing.T) {
+	install(t)
+	_, err := build()
+	require.NoError(t, err)
+	chromium, err := exec.LookPath("chromium")
+	if err != nil {
+		missing(t, "chromium is missing: install it to run the examples in a browser")
+	}
+	t.Setenv("CHROMIUM", chromium)
+	assert.Equal(t, []string{"signed in", "allowed less", "denied", "disconnected"}, run(t, []string{"chromium.mjs", serve(t)}))
+}
+
+// missing skips the test, but for CI, where what it needs has to be there.
+func missing(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatal(what)
+	}
+	t.Skip(what)
+}
+
 // run runs one of the scripts and returns what it did.
 func run(t *testing.T, args []string) (steps []string) {
 	t.Helper()
@@ -80,10 +103,7 @@ var (
 func install(t *testing.T) {
 	t.Helper()
 	if _, err := exec.LookPath("npm"); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("npm is missing: install Node.js 20 or newer")
-		}
-		t.Skip("npm is missing: install Node.js 20 or newer to run real MCP clients")
+		missing(t, "npm is missing: install Node.js 20 or newer to run real MCP clients")
 	}
 	installOnce.Do(func() {
 		// A lock file of npm's own inside says which packages are there.
