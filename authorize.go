@@ -36,7 +36,7 @@ type AuthorizationRequest struct {
 	Session Session // who is signed in; the zero Session before anybody is
 
 	// ResumeURL is the path of this request at the provider: where to send the
-	// browser after sign-in.
+	// browser after sign-in. Empty outside of Config.Interact.
 	ResumeURL string
 
 	// Interaction is the request, sealed and bound to this browser, for a hidden
@@ -48,7 +48,15 @@ type AuthorizationRequest struct {
 	redirectSet bool   // redirect_uri was in the request (RFC 6749 §4.1.3)
 	id          string // of the authorization that this request may become
 	signInAfter time.Time
-	query       string // the parameters as they came, encoded
+	asked       url.Values // the parameters as they came; nil: they are Params
+}
+
+// query is the request as it came, encoded.
+func (req *AuthorizationRequest) query() string {
+	if req.asked != nil {
+		return req.asked.Encode()
+	}
+	return req.Params.Encode()
 }
 
 const (
@@ -71,7 +79,13 @@ func (p *Provider) ParseAuthorization(ctx context.Context, params url.Values) (*
 }
 
 func (p *Provider) parseAuthorization(ctx context.Context, params url.Values) (*AuthorizationRequest, error) {
-	query := params.Encode()
+	var asked url.Values
+	if len(p.reg.onRequest) > 0 {
+		asked = make(url.Values, len(params))
+		for name, values := range params {
+			asked[name] = slices.Clone(values)
+		}
+	}
 	for _, rewrite := range p.reg.onRequest {
 		var err error
 		if params, err = rewrite(ctx, params); err != nil {
@@ -79,7 +93,7 @@ func (p *Provider) parseAuthorization(ctx context.Context, params url.Values) (*
 		}
 	}
 	params, hygiene := cleanParams(params)
-	req := &AuthorizationRequest{Params: params, MaxAge: -1, query: query}
+	req := &AuthorizationRequest{Params: params, MaxAge: -1, asked: asked}
 	if err := p.parseTarget(ctx, req, hygiene); err != nil {
 		return nil, err
 	}
@@ -101,7 +115,9 @@ func cleanParams(params url.Values) (url.Values, map[string]*Error) {
 	out := make(url.Values, len(params))
 	bad := map[string]*Error{}
 	for name, values := range params {
-		values = slices.DeleteFunc(slices.Clone(values), func(v string) bool { return v == "" })
+		if slices.Contains(values, "") {
+			values = slices.DeleteFunc(slices.Clone(values), func(v string) bool { return v == "" })
+		}
 		if len(values) == 0 {
 			continue
 		}

@@ -44,7 +44,6 @@ func (p *Provider) authorizeEndpoint(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	req.Session = session
-	req.ResumeURL = p.resumePath(req)
 	if err != nil {
 		p.authorizeRefused(w, r, req, err)
 		return
@@ -125,7 +124,7 @@ func (p *Provider) decide(w http.ResponseWriter, r *http.Request, req *Authoriza
 }
 
 func (p *Provider) askLogin(w http.ResponseWriter, r *http.Request, req *AuthorizationRequest) {
-	req.NeedsConsent = false
+	req.NeedsConsent, req.ResumeURL = false, p.resumePath(req)
 	if p.cfg.Interact != nil {
 		p.cfg.Interact(w, r, req)
 		return
@@ -134,7 +133,7 @@ func (p *Provider) askLogin(w http.ResponseWriter, r *http.Request, req *Authori
 }
 
 func (p *Provider) askConsent(w http.ResponseWriter, r *http.Request, req *AuthorizationRequest) {
-	req.NeedsConsent = true
+	req.NeedsConsent, req.ResumeURL = true, p.resumePath(req)
 	sealed, err := p.sealInteraction(w, r, req)
 	if err != nil {
 		p.errorPage(w, r, p.refused(r.Context(), Event{ClientID: req.Client.ID}, err))
@@ -228,14 +227,17 @@ func pageHeaders(h http.Header) {
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")
-	h.Set("Content-Security-Policy", contentPolicy("", ""))
+	h.Set("Content-Security-Policy", strictPolicy)
 }
+
+// strictPolicy is for answers that are no page.
+const strictPolicy = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'"
 
 // contentPolicy has no form-action unless one is given: Chromium applies it to
 // the redirect that follows the form, which goes to the client and wherever that
 // sends the browser next.
 func contentPolicy(nonce, formAction string) string {
-	csp := []string{"default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'"}
+	csp := []string{strictPolicy}
 	if nonce != "" {
 		csp = append(csp, "style-src 'nonce-"+nonce+"'", "script-src 'nonce-"+nonce+"'")
 	}

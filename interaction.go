@@ -58,7 +58,7 @@ func (p *Provider) knownBrowser(r *http.Request) string {
 
 func (p *Provider) sealInteraction(w http.ResponseWriter, r *http.Request, req *AuthorizationRequest) (string, error) {
 	b, err := json.Marshal(interaction{
-		ID: req.id, Query: req.query, Subject: req.Session.Subject, Session: req.Session.ID,
+		ID: req.id, Query: req.query(), Subject: req.Session.Subject, Session: req.Session.ID,
 		Browser: hashKey(p.browser(w, r)),
 		Expires: now().Add(p.cfg.Policy.InteractionLifetime).Unix(),
 	})
@@ -128,15 +128,16 @@ func (p *Provider) resumePath(req *AuthorizationRequest) string {
 	if since.IsZero() {
 		since = now()
 	}
-	stamp, err := json.Marshal(signIn{Query: hashKey(req.query), Since: since.Unix()})
+	query := req.query()
+	stamp, err := json.Marshal(signIn{Query: hashKey(query), Since: since.Unix()})
 	if err != nil { // two plain fields always marshal
-		return p.paths.authorize + "?" + req.query
+		return p.paths.authorize + "?" + query
 	}
 	sep := "&"
-	if req.query == "" {
+	if query == "" {
 		sep = ""
 	}
-	return p.paths.authorize + "?" + req.query + sep + signInParam + "=" + p.sealLogin.sealText(stamp)
+	return p.paths.authorize + "?" + query + sep + signInParam + "=" + p.sealLogin.sealText(stamp)
 }
 
 // signIn is the sealed stamp of resumePath; it belongs to one request.
@@ -152,8 +153,11 @@ const signInParam = "oauth_sign_in"
 func (p *Provider) takeSignIn(params url.Values) time.Time {
 	text := params.Get(signInParam)
 	params.Del(signInParam)
+	if text == "" {
+		return time.Time{}
+	}
 	plain, err := p.sealLogin.openText(text)
-	if text == "" || err != nil {
+	if err != nil {
 		return time.Time{}
 	}
 	var s signIn
