@@ -18,6 +18,7 @@ type Site struct {
 	title    string
 	hint     string
 	users    *users
+	scopes   map[string]string
 	sessions sessions
 	sameSite *http.CrossOriginProtection
 }
@@ -28,9 +29,10 @@ type Options struct {
 	Hint      string // stands on the sign-in page
 	Pages     *Pages
 	Users     []User
-	Secure    bool   // the public URL is https: cookies are for TLS only
-	HashCost  int    // bcrypt's, of password hashes; zero: its default
-	AutoLogin string // the subject that is signed in without being asked; for tests
+	Scopes    map[string]string // what scopes mean, for the page of connected apps
+	Secure    bool              // the public URL is https: cookies are for TLS only
+	HashCost  int               // bcrypt's, of password hashes; zero: its default
+	AutoLogin string            // the subject that is signed in without being asked; for tests
 }
 
 // New returns a site.
@@ -40,7 +42,7 @@ func New(o Options) (*Site, error) {
 		return nil, err
 	}
 	return &Site{
-		Pages: o.Pages, title: o.Title, hint: o.Hint, users: u,
+		Pages: o.Pages, title: o.Title, hint: o.Hint, users: u, scopes: o.Scopes,
 		sessions: sessions{byID: map[string]session{}, secure: o.Secure, auto: o.AutoLogin},
 		sameSite: http.NewCrossOriginProtection(),
 	}, nil

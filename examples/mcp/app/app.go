@@ -7,6 +7,7 @@ import (
 	"context"
 	"embed"
 	"errors"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/seed-e797c9ce/oauth"
 	"github.com/seed-e797c9ce/oauth/examples/internal/site"
+	"github.com/seed-e797c9ce/oauth/mcp"
 	"github.com/seed-e797c9ce/oauth/store"
 )
 
@@ -75,8 +77,10 @@ func New(ctx context.Context, cfg Config) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
+	meaning := maps.Clone(scopes)
+	meaning[mcp.OfflineAccess] = "Stay connected while you are away"
 	people, err := site.New(site.Options{
-		Title: "Notes", Hint: hint, Pages: pages, Users: users, Secure: u.Scheme == "https",
+		Title: "Notes", Hint: hint, Pages: pages, Users: users, Scopes: meaning, Secure: u.Scheme == "https",
 		HashCost: bcrypt.MinCost, AutoLogin: cfg.Auto, // the passwords stand on the page
 	})
 	if err != nil {
@@ -84,6 +88,9 @@ func New(ctx context.Context, cfg Config) (*App, error) {
 	}
 	if _, known := people.Find(cfg.Auto); cfg.Auto != "" && !known {
 		return nil, errors.New("there is no user with the subject " + cfg.Auto)
+	}
+	if local { // where the MCP Inspector's page is
+		cfg.Origins = append([]string{"http://localhost:6274", "http://127.0.0.1:6274"}, cfg.Origins...)
 	}
 	a, n := &App{mux: http.NewServeMux()}, newNotebook()
 	if a.Provider, err = newProvider(cfg, people); err != nil {

@@ -2,33 +2,38 @@ package app
 
 import (
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/seed-e797c9ce/oauth"
 	"github.com/seed-e797c9ce/oauth/examples/internal/site"
 	"github.com/seed-e797c9ce/oauth/mcp"
 )
 
+// scopes are what clients can be allowed to do, as it is put to the user.
+var scopes = map[string]string{
+	"notes:read":  "Read your notes",
+	"notes:write": "Add notes in your name",
+	"notes:admin": "See how many notes everybody has",
+}
+
 // newProvider makes the app an authorization server that every MCP client can
 // connect to by itself.
 func newProvider(cfg Config, people *site.Site) (*oauth.Provider, error) {
 	c := oauth.Config{
-		Issuer:   cfg.URL,
-		Store:    cfg.Store,
-		Secret:   cfg.Secret,
-		Session:  people.Session,
-		LoginURL: "/login",
-		Users:    people.User,
-		Scopes: map[string]string{
-			"notes:read":  "Read your notes",
-			"notes:write": "Add notes in your name",
-			"notes:admin": "See how many notes everybody has",
-		},
+		Issuer:    cfg.URL,
+		Store:     cfg.Store,
+		Secret:    cfg.Secret,
+		Session:   people.Session,
+		LoginURL:  "/login",
+		Users:     people.User,
+		Scopes:    scopes,
 		Resources: []oauth.Resource{{URI: cfg.URL + "/mcp"}},
 		Policy:    oauth.Policy{AccessTokenLifetime: cfg.AccessTTL, PrivateUseSchemes: []string{"cursor"}},
 		Extensions: mcp.Profile(mcp.Config{
-			Scopes: []string{"notes:read", "notes:write", "notes:admin"},
+			Scopes: slices.Sorted(maps.Keys(scopes)),
 			Pinned: cfg.Pinned,
 		}),
 	}

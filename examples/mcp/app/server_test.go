@@ -21,8 +21,7 @@ import (
 func (w *world) token(subject string, scopes ...string) string {
 	w.t.Helper()
 	ctx := w.t.Context()
-	const redirect, verifier = "https://client.test/callback", "a-verifier-of-at-least-43-characters-0123456789"
-	const challenge = "wZL8MkZejwdzHh4jB2kh79_6EBNURpiMV6pTtCVALSs"
+	const redirect = "https://client.test/callback"
 	c, secret, err := w.app.Provider.RegisterClient(ctx, oauth.Client{
 		Name: "Test", RedirectURIs: []string{redirect}, Public: true, Scopes: scopes,
 	})
@@ -30,7 +29,7 @@ func (w *world) token(subject string, scopes ...string) string {
 	require.Empty(w.t, secret)
 	req, err := w.app.Provider.ParseAuthorization(ctx, url.Values{
 		"client_id": {c.ID}, "redirect_uri": {redirect}, "response_type": {"code"}, "scope": {strings.Join(scopes, " ")},
-		"code_challenge": {challenge}, "code_challenge_method": {"S256"},
+		"code_challenge": {codeOf}, "code_challenge_method": {"S256"},
 	})
 	require.NoError(w.t, err)
 	code, err := w.app.Provider.CreateAuthorizationCode(ctx, req, oauth.Approval{Session: oauth.Session{Subject: subject, AuthTime: time.Now()}})
