@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
+	"github.com/seed-e797c9ce/oauth/internal/strictjson"
 	"github.com/seed-e797c9ce/oauth/store"
 )
 
@@ -27,33 +30,18 @@ type codePayload struct {
 	Consented   bool // rests on a stored consent
 }
 
-// storedCode is a codePayload as it is kept: what a pending record has, without
-// what its code has too.
-type storedCode struct {
-	ID          string          `json:"id"`
-	ClientID    string          `json:"client_id"`
-	Subject     string          `json:"sub"`
-	Scopes      []string        `json:"scopes"`
-	Resources   []string        `json:"resources"`
-	Grant       json.RawMessage `json:"grant"`
-	CreatedAt   int64           `json:"created_at"` // Unix microseconds
-	RedirectURI string          `json:"redirect_uri"`
-	RedirectSet bool            `json:"redirect_set"`
-	Challenge   string          `json:"challenge"`
-	Consented   bool            `json:"consented"`
-}
-
-// encode writes a storedCode by hand, as access tokens are written.
+// encode writes what a pending record has, without what its code has too, by
+// hand, as access tokens are written.
 func (c *codePayload) encode() []byte {
 	b := append(make([]byte, 0, 512), `{"id":`...)
 	b = appendJSONString(b, c.Token.ID)
 	b = appendStringMember(b, "client_id", c.Token.ClientID)
 	b = appendStringMember(b, "sub", c.Token.Subject)
 	if len(c.Token.Scopes) > 0 {
-		b = appendStrings(append(b, `,"scopes":`...), c.Token.Scopes)
+		b = appendStringMember(b, "scope", strings.Join(c.Token.Scopes, " "))
 	}
 	if len(c.Token.Resources) > 0 {
-		b = appendStrings(append(b, `,"resources":`...), c.Token.Resources)
+		b = appendStringMember(b, "resource", strings.Join(c.Token.Resources, "\n")) // no URI has a line end
 	}
 	if len(c.Token.Data) > 0 {
 		b = append(append(b, `,"grant":`...), c.Token.Data...)
@@ -66,29 +54,57 @@ func (c *codePayload) encode() []byte {
 	return append(b, '}')
 }
 
+const grantDepth = 3 // of JSON: a list in the grant in the code
+
 // decodeCode reads what encode has written into a code.
 func decodeCode(code store.Code) (*codePayload, error) {
-	var s storedCode
-	if err := json.Unmarshal(code.Data, &s); err != nil {
-		return nil, err
+	c := &codePayload{Token: store.Token{
+		State: store.TokenPending, Version: 1, // as created
+		ExpiresAt: code.ExpiresAt, PurgeAt: code.PurgeAt,
+	}}
+	err := strictjson.Each(code.Data, grantDepth, func(name, value []byte) error {
+		text, _ := strictjson.String(value)
+		switch string(name) {
+		case "id":
+			c.Token.ID = text
+		case "client_id":
+			c.Token.ClientID = text
+		case "sub":
+			c.Token.Subject = text
+		case "scope":
+			c.Token.Scopes = strings.Fields(text)
+		case "resource":
+			c.Token.Resources = strings.Split(text, "\n")
+		case "grant":
+			c.Token.Data = value
+		case "created_at":
+			micros, err := strconv.ParseInt(string(value), 10, 64)
+			c.Token.CreatedAt = time.UnixMicro(micros).UTC()
+			return err
+		case "redirect_uri":
+			c.RedirectURI = text
+		case "redirect_set":
+			c.RedirectSet = string(value) == "true"
+		case "challenge":
+			c.Challenge = text
+		case "consented":
+			c.Consented = string(value) == "true"
+		}
+		return nil
+	})
+	if err == nil && (c.Token.ID == "" || c.Token.ClientID == "" || c.RedirectURI == "") {
+		err = errors.New("it is not complete")
 	}
-	return &codePayload{
-		Token: store.Token{
-			ID: s.ID, ClientID: s.ClientID, Subject: s.Subject, State: store.TokenPending,
-			Scopes: s.Scopes, Resources: s.Resources, Data: s.Grant, Version: 1, // as created
-			CreatedAt: time.UnixMicro(s.CreatedAt).UTC(), ExpiresAt: code.ExpiresAt, PurgeAt: code.PurgeAt,
-		},
-		RedirectURI: s.RedirectURI, RedirectSet: s.RedirectSet, Challenge: s.Challenge, Consented: s.Consented,
-	}, nil
+	return c, err
 }
 
 // grantData is what an authorization remembers of its sign-in.
 type grantData struct {
-	AuthTime int64    `json:"auth_time,omitempty"`
-	ACR      string   `json:"acr,omitempty"`
-	AMR      []string `json:"amr,omitempty"`
-	SID      string   `json:"sid,omitempty"`
-	Nonce    string   `json:"nonce,omitempty"`
+	AuthTime int64
+	ACR      string
+	AMR      []string
+	SID      string
+	Nonce    string
 }
 
 // encode writes it by hand, like codePayload; nil if there is nothing to say.
@@ -117,9 +133,25 @@ func (d *grantData) encode() []byte {
 }
 
 func decodeGrant(data []byte) (d grantData, err error) {
-	if len(data) > 0 {
-		err = json.Unmarshal(data, &d)
+	if len(data) == 0 {
+		return d, nil
 	}
+	err = strictjson.Each(data, grantDepth, func(name, value []byte) (err error) {
+		text, _ := strictjson.String(value)
+		switch string(name) {
+		case "auth_time":
+			d.AuthTime, err = strconv.ParseInt(string(value), 10, 64)
+		case "acr":
+			d.ACR = text
+		case "amr":
+			err = json.Unmarshal(value, &d.AMR)
+		case "sid":
+			d.SID = text
+		case "nonce":
+			d.Nonce = text
+		}
+		return err
+	})
 	return d, err
 }
 

@@ -17,7 +17,7 @@ func TestCodePayloadIsReadAsItWasWritten(t *testing.T) {
 		CreatedAt: created, ExpiresAt: created.Add(time.Minute), PurgeAt: created.Add(time.Hour),
 	}
 	full := pending
-	full.Subject, full.Scopes, full.Resources = "ü \"\\\n<", []string{"read", "write"}, []string{"https://a.example", "https://b.example"}
+	full.Subject, full.Scopes, full.Resources = "ü \"\\\n<", []string{"read", "write"}, []string{"https://a.example", "https://b.example/a b"}
 	grant := grantData{AuthTime: 1, ACR: "\"", AMR: []string{"pwd", "otp"}, SID: "s\x00", Nonce: "n"}
 	full.Data = grant.encode()
 	for name, want := range map[string]codePayload{
@@ -29,6 +29,10 @@ func TestCodePayloadIsReadAsItWasWritten(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, want, *got)
 		})
+	}
+	for _, data := range []string{"", "{}", `{"id":"a"}`, `{"id":"a","client_id":"c","redirect_uri":"u","created_at":"x"}`, `{"id":"a","id":"b"}`} {
+		_, err := decodeCode(store.Code{Data: []byte(data)})
+		assert.Error(t, err, data)
 	}
 	read, err := decodeGrant(full.Data)
 	require.NoError(t, err)
