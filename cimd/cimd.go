@@ -86,7 +86,7 @@ func extend(r *oauth.Registry, cfg Config) error {
 		bad("issuer: %w", err)
 		return errors.Join(errs...)
 	}
-	s := &source{cfg: cfg, reg: r, ownHost: issuer.Hostname(), cache: newCache(), budget: fetch.NewBudget(), slots: make(chan struct{}, maxInFlight), pinned: map[string][]byte{}}
+	s := &source{cfg: cfg, reg: r, ownHost: issuer.Hostname(), cache: newCache(), budget: fetch.NewBudget(), slots: make(chan struct{}, maxInFlight), pinned: map[string]func() *oauth.Client{}}
 	for id, document := range cfg.Pinned {
 		if _, ok := s.parseID(id); !ok {
 			bad("Config.Pinned: %q is no client ID", id)
@@ -95,7 +95,7 @@ func extend(r *oauth.Registry, cfg Config) error {
 		if _, err := s.parse(id, document, true); err != nil {
 			bad("Config.Pinned: %s: %w", id, err)
 		}
-		s.pinned[id] = slices.Clone(document)
+		s.pinned[id] = s.pin(id, slices.Clone(document))
 	}
 	r.OnRequest(s.onRequest)
 	r.ClientSource(s.client)

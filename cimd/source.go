@@ -30,7 +30,7 @@ type source struct {
 	cfg     Config
 	reg     *oauth.Registry
 	ownHost string
-	pinned  map[string][]byte
+	pinned  map[string]func() *oauth.Client
 	cache   *cache
 	budget  *fetch.Budget
 	slots   chan struct{} // requests under way
@@ -151,19 +151,30 @@ func (s *source) allowed(ctx context.Context, u *url.URL) (bool, error) {
 
 // cached returns a copy of the client at hand, or nil.
 func (s *source) cached(id string) *oauth.Client {
-	if document, ok := s.pinned[id]; ok {
+	var known *oauth.Client
+	if pinned, ok := s.pinned[id]; ok {
+		known = pinned()
+	} else if e := s.cache.get(id); time.Now().Before(e.expires) {
+		known = e.client
+	}
+	if known == nil {
+		return nil
+	}
+	out := *known
+	return &out
+}
+
+// pin makes the client of a pinned document when it is first asked for: only
+// then is it known how clients can authenticate. There is none if not as this
+// one does; in everything else New has found the document good.
+func (s *source) pin(id string, document []byte) func() *oauth.Client {
+	return sync.OnceValue(func() *oauth.Client {
 		c, err := s.parse(id, document, false)
-		if err != nil { // New has found it good, but for how the client authenticates
+		if err != nil {
 			return nil
 		}
 		return c
-	}
-	e := s.cache.get(id)
-	if e.client == nil || !time.Now().Before(e.expires) {
-		return nil
-	}
-	out := *e.client
-	return &out
+	})
 }
 
 // upToDate reports whether nothing is to be asked about the ID for now.

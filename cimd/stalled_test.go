@@ -1,0 +1,143 @@
+package cimd_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-e797c9ce/oauth"
+	"github.com/seed-e797c9ce/oauth/cimd"
+)
+
+// tarpit takes connections and never answers: TLS stalls at the handshake. It
+// counts those that are open and the most that ever were.
+type tarpit struct {
+	l          net.Listener
+	mu         sync.Mutex
+	conns      []net.Conn
+	open, most atomic.Int32
+}
+
+func newTarpit(t *testing.T) *tarpit {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	p := &tarpit{l: l}
+	t.Cleanup(p.release)
+	go func() { // ends with the listener
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			p.mu.Lock()
+			p.conns = append(p.conns, c)
+			p.mu.Unlock()
+		}
+	}()
+	return p
+}
+
+// release closes everything, so that what waits for an answer ends.
+func (p *tarpit) release() {
+	p.l.Close()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.conns {
+		c.Close()
+	}
+}
+
+// client leads every host to the tarpit and counts its own sockets.
+func (p *tarpit) client() *http.Client {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, "tcp", p.l.Addr().String())
+		if err != nil {
+			return nil, err
+		}
+		for n, most := p.open.Add(1), p.most.Load(); n > most && !p.most.CompareAndSwap(most, n); {
+			most = p.most.Load()
+		}
+		return &counted{Conn: c, open: &p.open}, nil
+	}
+	return &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}
+}
+
+type counted struct {
+	net.Conn
+	open *atomic.Int32
+	once sync.Once
+}
+
+func (c *counted) Close() error {
+	c.once.Do(func() { c.open.Add(-1) })
+	return c.Conn.Close()
+}
+
+// 200 browsers arrive with documents whose hosts stall, over real sockets. At
+// most 32 sockets are open, the other 168 are answered at once, and everybody
+// else is served as if nothing were. How fast is printed; that it is at all,
+// while every fetch is stalled, is what the test holds.
+func TestSEC241_StalledFetchesHoldUpNobodyElse(t *testing.T) {
+	pit := newTarpit(t)
+	f := newFixture(t, cimd.Config{HTTPClient: pit.client()}, nil)
+	_, _, err := f.p.RegisterClient(t.Context(), oauth.Client{ID: "app", Name: "App", Public: true, RedirectURIs: []string{cb}, Scopes: []string{"read"}})
+	require.NoError(t, err)
+	server := httptest.NewServer(f.p)
+	defer server.Close()
+	others := []func() (*http.Response, error){
+		func() (*http.Response, error) {
+			return server.Client().Get(server.URL + "/.well-known/oauth-authorization-server")
+		},
+		func() (*http.Response, error) { return server.Client().Get(server.URL + "/oauth/jwks") },
+		func() (*http.Response, error) {
+			return server.Client().PostForm(server.URL+"/oauth/token", url.Values{"client_id": {"app"}, "grant_type": {"refresh_token"}, "refresh_token": {strings.Repeat("x", 40)}})
+		},
+	}
+	p99 := func() time.Duration {
+		var took []time.Duration
+		for i := range 300 {
+			start := time.Now()
+			res, err := others[i%len(others)]()
+			took = append(took, time.Since(start))
+			require.NoError(t, err)
+			assert.Contains(t, []int{200, 400}, res.StatusCode)
+			res.Body.Close()
+		}
+		slices.Sort(took)
+		return took[len(took)*99/100]
+	}
+	before := p99()
+
+	var answered atomic.Int32
+	var browsers sync.WaitGroup
+	for i := range 200 {
+		browsers.Go(func() {
+			w := httptest.NewRecorder()
+			f.p.ServeHTTP(w, httptest.NewRequest("GET", "/oauth/authorize?"+request(fmt.Sprintf("https://h%d.example/c", i), cb).Encode(), nil))
+			assert.Equal(t, http.StatusBadRequest, w.Code)
+			answered.Add(1)
+		})
+	}
+	require.Eventually(t, func() bool { return pit.open.Load() == 32 && answered.Load() == 200-32 }, 10*time.Second, time.Millisecond)
+	during := p99()
+	assert.EqualValues(t, 32, pit.open.Load(), "all of them stalled all the time")
+	assert.EqualValues(t, 200-32, answered.Load())
+	t.Logf("p99 of other requests: %v before, %v while 32 fetches stall", before, during)
+
+	pit.release()
+	browsers.Wait()
+	assert.EqualValues(t, 32, pit.most.Load())
+	assert.Zero(t, pit.open.Load())
+}
