@@ -88,7 +88,7 @@ func TestPersonAllowsAPartAndEndsIt(t *testing.T) {
 	assert.Equal(t, "/login", b.At.Path)
 	b.Submit("/login", "username", "ada", "password", "lovelace")
 	for _, text := range []string{"“Probe”", "describes itself at client.test", "name was not checked", "a program on this computer", "localhost:7777",
-		"Read your notes", "Add notes in your name", "See how many notes everybody has"} {
+		"Read your notes", "Read and add notes in your name", "See how many notes everybody has"} {
 		assert.Contains(t, b.Page, text)
 	}
 	b.Submit("/oauth/consent", "scope", "notes:read", "decision", "allow")
@@ -105,7 +105,7 @@ func TestPersonAllowsAPartAndEndsIt(t *testing.T) {
 	for _, text := range []string{"“<bdi>Probe</bdi>”", "Described at client.test. Nobody checked its name.", "A program on your computer", "Read your notes"} {
 		assert.Contains(t, b.Page, text)
 	}
-	assert.NotContains(t, b.Page, "Add notes in your name")
+	assert.NotContains(t, b.Page, "Read and add notes in your name")
 	assert.NotContains(t, b.Page, "Never", "it was used")
 	b.Submit("/connections")
 	assert.Contains(t, b.Page, "You have let no app use your account.")

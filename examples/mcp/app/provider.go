@@ -15,7 +15,7 @@ import (
 // scopes are what clients can be allowed to do, as it is put to the user.
 var scopes = map[string]string{
 	"notes:read":  "Read your notes",
-	"notes:write": "Add notes in your name",
+	"notes:write": "Read and add notes in your name",
 	"notes:admin": "See how many notes everybody has",
 }
 

@@ -36,7 +36,7 @@ func addMCP(ctx context.Context, mux *http.ServeMux, cfg Config, p *oauth.Provid
 		Name:     "Notes",
 		// Clients ask for these at once, and for notes:admin when a tool needs it.
 		Scopes:  []string{"notes:read", "notes:write"},
-		Implies: map[string][]string{"notes:admin": {"notes:write"}, "notes:write": {"notes:read"}},
+		Implies: map[string][]string{"notes:write": {"notes:read"}}, // what its line says to the user
 		Origins: append([]string{cfg.URL}, cfg.Origins...),
 		OnRefusal: func(r *http.Request, err error) {
 			slog.Info("MCP request refused", "method", r.Method, "path", r.URL.Path, "error", err)
