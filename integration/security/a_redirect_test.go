@@ -120,6 +120,7 @@ var redirectCases = []caseOf{
 		id := c.registerOver(map[string]any{"redirect_uris": uris, "token_endpoint_auth_method": "none"})
 		const document = "https://mixed.example/app.json"
 		c.serveDocument(document, map[string]any{"redirect_uris": uris})
+		defer func() { require.Equal(c, 1, c.web.count(document), "fetched once") }()
 		for _, client := range []string{id, document} {
 			c.person().code(c.params(client))
 			for _, uri := range uris[1:] {

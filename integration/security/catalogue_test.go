@@ -29,6 +29,8 @@ var groups = []struct {
 	{"B", errorCases},
 	{"C", pkceCases},
 	{"D", codeCases},
+	{"E", refreshCases},
+	{"F", lifeCases},
 }
 
 // TestSecurity runs every case on every store. After each, a good flow must still

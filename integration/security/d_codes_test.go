@@ -89,7 +89,7 @@ var codeCases = []caseOf{
 		}
 	}},
 	{"SEC-053 redeem at once", func(c *run) {
-		for range scaled(3, 10_000) {
+		for range scaled(1, 10_000) {
 			for _, client := range []string{app, conf} {
 				code := c.person().code(c.params(client))
 				var won []tokens
@@ -163,7 +163,7 @@ var codeCases = []caseOf{
 		}
 	}},
 	{"SEC-061 codes cannot be guessed", func(c *run) {
-		n := scaled(200, 100_000)
+		n := scaled(100, 100_000)
 		b := c.person()
 		b.code(c.params(app)) // from now on nobody is asked
 		seen := map[string]bool{}

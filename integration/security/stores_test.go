@@ -17,14 +17,21 @@ import (
 	"github.com/seed-e797c9ce/oauth/store/redisstore"
 )
 
-// storeKind opens two handles on the same empty data, as two processes have.
+// storeKind is a store that the cases run on.
 type storeKind struct {
 	name string
-	open func(t *testing.T) (a, b store.Store)
+	open func(t *testing.T) opened
+}
+
+// opened is two handles on the same empty data, as two processes have, and a way
+// to see all that is kept there.
+type opened struct {
+	a, b store.Store
+	dump func(c *run) string
 }
 
 var storeKinds = []storeKind{
-	{"memory", func(*testing.T) (a, b store.Store) { s := store.NewMemory(); return s, s }},
+	{"memory", func(*testing.T) opened { s := store.NewMemory(); return opened{s, s, dumpRecords} }},
 	sqlKind("sqlite", dbtest.FileWith("sqlite", "_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)")),
 	sqlKind("postgres", dbtest.Postgres),
 	sqlKind("mysql", dbtest.MySQL),
@@ -32,11 +39,20 @@ var storeKinds = []storeKind{
 }
 
 func sqlKind(name string, k dbtest.Kind) storeKind {
-	return storeKind{name, func(t *testing.T) (a, b store.Store) { return k.Open(t).Pair(t) }}
+	return storeKind{name, func(t *testing.T) opened {
+		d := k.Open(t)
+		handle := func() store.Store {
+			pool := d.Pool(t)
+			pool.SetMaxOpenConns(16)
+			pool.SetMaxIdleConns(16) // connecting costs more than what most cases do
+			return d.Handle(t, pool)
+		}
+		return opened{handle(), handle(), func(c *run) string { return dumpTables(c, d) }}
+	}}
 }
 
 // openRedis is an empty store on the server at OAUTH_TEST_REDIS.
-func openRedis(t *testing.T) (a, b store.Store) {
+func openRedis(t *testing.T) opened {
 	dsn := os.Getenv("OAUTH_TEST_REDIS")
 	if dsn == "" {
 		dsn = "redis://127.0.0.1:6379/0"
@@ -71,5 +87,5 @@ func openRedis(t *testing.T) (a, b store.Store) {
 		_ = first.Close()
 		_ = second.Close()
 	})
-	return a, b
+	return opened{a, b, func(c *run) string { return dumpKeys(c, first, prefix) }}
 }

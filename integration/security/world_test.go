@@ -49,6 +49,7 @@ const (
 type world struct {
 	store  store.Store // the first node's handle
 	peer   store.Store // the second's
+	dump   func(c *run) string
 	a, b   *node
 	faults *faults // of the node that has them
 	web    *web
@@ -102,7 +103,8 @@ func newWorld(t *testing.T, kind storeKind) *world {
 		nodes: map[string]*node{}, credentials: map[string]credential{}, redirects: map[string]string{},
 		gone: map[string]bool{}, secret: map[string]bool{}, bystander: map[string]*tokens{},
 	}
-	w.store, w.peer = kind.open(t)
+	data := kind.open(t)
+	w.store, w.peer, w.dump = data.a, data.b, data.dump
 	w.a = w.start(t, w.config(w.store))
 	w.b = w.start(t, w.config(w.peer))
 	c := &run{T: t, world: w, at: w.a}
@@ -150,12 +152,17 @@ func (w *world) start(t testing.TB, cfg oauth.Config) *node {
 	server.Config.ErrorLog = log.New(w.log, "net/http: ", 0)
 	n := &node{p: p, addr: server.Listener.Addr().String()}
 	n.client = &http.Client{Transport: transportTo(n.addr), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	introspection := sync.OnceValue(func() resource.Verifier { // the client is registered once there is a node
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return resource.Introspection(issuer, api, w.credentials[api].secret, n.client)
+	})
 	guarded := map[string]http.Handler{}
 	for host, v := range map[string]resource.Verifier{
 		"api.example": p.Verifier(),
 		"jwt.example": resource.JWT(cfg.Issuer, n.client),
 		"introspect.example": resource.VerifierFunc(func(ctx context.Context, token string) (*resource.Token, error) {
-			return w.introspection(n).VerifyToken(ctx, token)
+			return introspection().VerifyToken(ctx, token)
 		}),
 	} {
 		s, err := resource.New(resource.Config{Resource: apiURI, Issuers: []string{cfg.Issuer}, Verifier: v, Scopes: []string{"read"}})
@@ -176,12 +183,6 @@ func (w *world) start(t testing.TB, cfg oauth.Config) *node {
 	server.StartTLS()
 	t.Cleanup(func() { n.client.CloseIdleConnections(); server.Close() })
 	return n
-}
-
-func (w *world) introspection(n *node) resource.Verifier {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return resource.Introspection(issuer, api, w.credentials[api].secret, n.client)
 }
 
 // with is a node of the same provider, over the first handle, that is configured
