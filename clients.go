@@ -152,28 +152,45 @@ func (p *Provider) RotateClientSecret(ctx context.Context, id string, overlap ti
 }
 
 // DeleteClient deletes a client and ends what it was granted: its tokens and
-// pending codes are revoked, its consents deleted. The client goes first, so
-// that nothing new begins meanwhile; if a later step fails, call it again.
+// pending codes are revoked, its consents deleted. If it fails, call it again: a
+// client that is gone already is an error then, and nothing of it is left.
 func (p *Provider) DeleteClient(ctx context.Context, id string) error {
+	if !store.ValidKey(id, store.MaxClientID) {
+		return p.clientError(p.cfg.Store.DeleteClient(ctx, id))
+	}
+	// What it was granted ends before the client does: one that deletes itself
+	// (RFC 7592 §2.3) could not repeat what was cut off. And once more when the
+	// client is gone and nothing new can begin.
+	before, err := p.revokeClient(ctx, id)
+	if err != nil {
+		return err
+	}
 	missing := p.cfg.Store.DeleteClient(ctx, id)
 	if missing != nil && !errors.Is(missing, store.ErrNotFound) {
 		return p.clientError(missing)
 	}
-	if !store.ValidKey(id, store.MaxClientID) {
-		return p.clientError(missing)
-	}
-	if _, err := p.cfg.Store.RevokeConsents(ctx, store.ConsentQuery{ClientID: id}); err != nil {
-		return outage("delete client: consents", err)
-	}
-	n, err := p.revoke(ctx, store.TokenQuery{ClientID: id})
+	after, err := p.revokeClient(ctx, id)
 	if err != nil {
-		return outage("delete client: tokens", err)
+		return err
 	}
 	if missing != nil {
 		return p.clientError(missing)
 	}
-	p.emit(ctx, Event{Kind: EventClientChanged, ClientID: id, Detail: "deleted", Count: n})
+	p.emit(ctx, Event{Kind: EventClientChanged, ClientID: id, Detail: "deleted", Count: before + after})
 	return nil
+}
+
+// revokeClient ends all that a client was granted. Consents go first: an
+// exchange that comes between finds that its own is gone.
+func (p *Provider) revokeClient(ctx context.Context, id string) (int, error) {
+	if _, err := p.cfg.Store.RevokeConsents(ctx, store.ConsentQuery{ClientID: id}); err != nil {
+		return 0, outage("delete client: consents", err)
+	}
+	n, err := p.revoke(ctx, store.TokenQuery{ClientID: id})
+	if err != nil {
+		return 0, outage("delete client: tokens", err)
+	}
+	return n, nil
 }
 
 func (p *Provider) clientError(err error) error {

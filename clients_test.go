@@ -71,6 +71,25 @@ func TestClientsArePagedUpdatedAndDeleted(t *testing.T) {
 	}
 }
 
+func TestADeletionThatFailsLeavesAClientThatCanRepeatItOrNothing(t *testing.T) {
+	for after := 0; ; after++ {
+		db := &failing{after: -1}
+		f := newFixture(t, func(c *oauth.Config) { db.Store, c.Store = c.Store, db })
+		got := f.login("app")
+		db.set(after)
+		err := f.p.DeleteClient(t.Context(), "app")
+		db.set(-1)
+		if err == nil {
+			require.Greater(t, after, 2, "it never failed")
+			return
+		}
+		if _, err := f.p.Client(t.Context(), "app"); err != nil {
+			require.ErrorIs(t, err, store.ErrNotFound)
+			assert.False(t, f.active(got.AccessToken), "the client is gone and its token lives, after %d calls", after)
+		}
+	}
+}
+
 func TestDeletingAClientEndsWhatItWasGranted(t *testing.T) {
 	f := newFixture(t)
 	got := f.login("app")
