@@ -102,6 +102,7 @@ func TestIDJAGIsChecked(t *testing.T) {
 		"exp past":                              {[]any{"iat", in(-time.Hour), "exp", in(-2 * time.Minute)}, badGrant},
 		"exp within leeway":                     {[]any{"iat", in(-time.Hour), "exp", in(-30 * time.Second)}, ok},
 		"exp in 1 h":                            {[]any{"exp", in(time.Hour)}, ok},
+		"good for a day, for a minute more":     {[]any{"iat", in(-24 * time.Hour), "exp", in(time.Minute)}, badGrant},
 		"exp in 2 h":                            {[]any{"exp", in(2 * time.Hour)}, badGrant},
 		"exp huge":                              {[]any{"exp", 1e300}, badGrant},
 		"exp text":                              {[]any{"exp", "9999999999"}, badGrant},

@@ -121,6 +121,8 @@ func (p *parsed) judge(ctx context.Context, by *issuer, audiences []string) (c *
 		return nil, nil, until, refuseGrant("%w", err)
 	case c.Issued == 0 || c.Issued >= c.Expires:
 		return nil, nil, until, refuseGrant("it has no iat, or one that is not before its exp")
+	case c.Expires-c.Issued > (by.MaxLifetime + leeway).Seconds():
+		return nil, nil, until, refuseGrant("it is good for too long a time")
 	case c.Issuer != by.URL:
 		return nil, nil, until, refuseGrant("its iss is another one")
 	case c.Subject == "":

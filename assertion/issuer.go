@@ -33,8 +33,8 @@ type Issuer struct {
 	// ES384 and EdDSA; other ones there are not.
 	Algs []string
 
-	// MaxLifetime is how far in the future the exp of an assertion may be, which
-	// is also how long its jti is remembered; 1 hour.
+	// MaxLifetime is the most that an assertion may be good for, from its iat to
+	// its exp; its jti is remembered until then. 1 hour.
 	MaxLifetime time.Duration
 
 	// HTTPClient fetches this issuer's keys, if it is not on the public internet,
