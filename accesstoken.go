@@ -116,11 +116,6 @@ func appendIntMember(b []byte, name string, value int64) []byte {
 	return strconv.AppendInt(b, value, 10)
 }
 
-func appendBoolMember(b []byte, name string, value bool) []byte {
-	b = append(append(append(b, `,"`...), name...), `":`...)
-	return strconv.AppendBool(b, value)
-}
-
 func appendStrings(b []byte, list []string) []byte {
 	b = append(b, '[')
 	for i, s := range list {

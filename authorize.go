@@ -113,7 +113,13 @@ func (p *Provider) parseAuthorization(ctx context.Context, params url.Values) (*
 // names the parameters that nothing can be read from.
 func cleanParams(params url.Values) (url.Values, map[string]*Error) {
 	out := make(url.Values, len(params))
-	bad := map[string]*Error{}
+	var bad map[string]*Error
+	refuse := func(name, why string) {
+		if bad == nil {
+			bad = map[string]*Error{}
+		}
+		bad[name] = errorf(ErrInvalidRequest, "%s", why)
+	}
 	for name, values := range params {
 		if slices.Contains(values, "") {
 			values = slices.DeleteFunc(slices.Clone(values), func(v string) bool { return v == "" })
@@ -122,11 +128,11 @@ func cleanParams(params url.Values) (url.Values, map[string]*Error) {
 			continue
 		}
 		if len(values) > 1 && name != "resource" {
-			bad[name] = errorf(ErrInvalidRequest, "a parameter is repeated")
+			refuse(name, "a parameter is repeated")
 		}
 		for _, v := range values {
 			if len(v) > maxParam || !utf8.ValidString(v) || strings.ContainsRune(v, 0) {
-				bad[name] = errorf(ErrInvalidRequest, "a parameter is too long or not UTF-8 text")
+				refuse(name, "a parameter is too long or not UTF-8 text")
 			}
 		}
 		out[name] = values

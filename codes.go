@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,73 +31,64 @@ type codePayload struct {
 	Consented   bool // rests on a stored consent
 }
 
-// encode writes what a pending record has, without what its code has too, by
-// hand, as access tokens are written.
-func (c *codePayload) encode() []byte {
-	b := append(make([]byte, 0, 512), `{"id":`...)
-	b = appendJSONString(b, c.Token.ID)
-	b = appendStringMember(b, "client_id", c.Token.ClientID)
-	b = appendStringMember(b, "sub", c.Token.Subject)
-	if len(c.Token.Scopes) > 0 {
-		b = appendStringMember(b, "scope", strings.Join(c.Token.Scopes, " "))
-	}
-	if len(c.Token.Resources) > 0 {
-		b = appendStringMember(b, "resource", strings.Join(c.Token.Resources, "\n")) // no URI has a line end
-	}
-	if len(c.Token.Data) > 0 {
-		b = append(append(b, `,"grant":`...), c.Token.Data...)
-	}
-	b = appendIntMember(b, "created_at", c.Token.CreatedAt.UnixMicro())
-	b = appendStringMember(b, "redirect_uri", c.RedirectURI)
-	b = appendBoolMember(b, "redirect_set", c.RedirectSet)
-	b = appendStringMember(b, "challenge", c.Challenge)
-	b = appendBoolMember(b, "consented", c.Consented)
-	return append(b, '}')
-}
+// codeVersion is the first byte of what a code keeps: of how it is written.
+const codeVersion = 1
 
-const grantDepth = 3 // of JSON: a list in the grant in the code
+// encode writes what a pending record has, without what its code has too: each
+// text behind its length.
+func (c *codePayload) encode() []byte {
+	b := append(make([]byte, 0, 512), codeVersion)
+	b = binary.AppendVarint(b, c.Token.CreatedAt.UnixMicro())
+	for _, text := range []string{
+		c.Token.ID, c.Token.ClientID, c.Token.Subject, strings.Join(c.Token.Scopes, " "),
+		strings.Join(c.Token.Resources, "\n"), // no URI has a line end
+		string(c.Token.Data), c.RedirectURI, c.Challenge,
+		strconv.FormatBool(c.RedirectSet), strconv.FormatBool(c.Consented),
+	} {
+		b = append(binary.AppendUvarint(b, uint64(len(text))), text...)
+	}
+	return b
+}
 
 // decodeCode reads what encode has written into a code.
 func decodeCode(code store.Code) (*codePayload, error) {
-	c := &codePayload{Token: store.Token{
-		State: store.TokenPending, Version: 1, // as created
-		ExpiresAt: code.ExpiresAt, PurgeAt: code.PurgeAt,
-	}}
-	err := strictjson.Each(code.Data, grantDepth, func(name, value []byte) error {
-		text, _ := strictjson.String(value)
-		switch string(name) {
-		case "id":
-			c.Token.ID = text
-		case "client_id":
-			c.Token.ClientID = text
-		case "sub":
-			c.Token.Subject = text
-		case "scope":
-			c.Token.Scopes = strings.Fields(text)
-		case "resource":
-			c.Token.Resources = strings.Split(text, "\n")
-		case "grant":
-			c.Token.Data = value
-		case "created_at":
-			micros, err := strconv.ParseInt(string(value), 10, 64)
-			c.Token.CreatedAt = time.UnixMicro(micros).UTC()
-			return err
-		case "redirect_uri":
-			c.RedirectURI = text
-		case "redirect_set":
-			c.RedirectSet = string(value) == "true"
-		case "challenge":
-			c.Challenge = text
-		case "consented":
-			c.Consented = string(value) == "true"
-		}
-		return nil
-	})
-	if err == nil && (c.Token.ID == "" || c.Token.ClientID == "" || c.RedirectURI == "") {
-		err = errors.New("it is not complete")
+	data, err := code.Data, errors.New("it is not of this version, or not complete")
+	if len(data) == 0 || data[0] != codeVersion {
+		return nil, err
 	}
-	return c, err
+	created, n := binary.Varint(data[1:])
+	if n <= 0 {
+		return nil, err
+	}
+	rest := string(data[1+n:])
+	var texts [10]string
+	for i := range texts {
+		size, n := binary.Uvarint([]byte(rest[:min(len(rest), binary.MaxVarintLen64)]))
+		if n <= 0 || size > uint64(len(rest)-n) {
+			return nil, err
+		}
+		texts[i], rest = rest[n:n+int(size)], rest[n+int(size):]
+	}
+	record := store.Token{
+		ID: texts[0], ClientID: texts[1], Subject: texts[2], State: store.TokenPending, Version: 1, // as created
+		CreatedAt: time.UnixMicro(created).UTC(), ExpiresAt: code.ExpiresAt, PurgeAt: code.PurgeAt,
+	}
+	if texts[3] != "" {
+		record.Scopes = strings.Split(texts[3], " ")
+	}
+	if texts[4] != "" {
+		record.Resources = strings.Split(texts[4], "\n")
+	}
+	if texts[5] != "" {
+		record.Data = []byte(texts[5])
+	}
+	return &codePayload{
+		Token: record, RedirectURI: texts[6], Challenge: texts[7],
+		RedirectSet: texts[8] == "true", Consented: texts[9] == "true",
+	}, nil
 }
+
+const grantDepth = 2 // of its JSON
 
 // grantData is what an authorization remembers of its sign-in.
 type grantData struct {
@@ -107,7 +99,7 @@ type grantData struct {
 	Nonce    string
 }
 
-// encode writes it by hand, like codePayload; nil if there is nothing to say.
+// encode writes it by hand, as access tokens are written; nil if there is nothing to say.
 func (d *grantData) encode() []byte {
 	b := make([]byte, 0, 128)
 	if d.AuthTime != 0 {

@@ -30,10 +30,15 @@ func TestCodePayloadIsReadAsItWasWritten(t *testing.T) {
 			assert.Equal(t, want, *got)
 		})
 	}
-	for _, data := range []string{"", "{}", `{"id":"a"}`, `{"id":"a","client_id":"c","redirect_uri":"u","created_at":"x"}`, `{"id":"a","id":"b"}`} {
-		_, err := decodeCode(store.Code{Data: []byte(data)})
-		assert.Error(t, err, data)
+	whole := (&codePayload{Token: full, RedirectURI: "https://c.example"}).encode()
+	for n := range whole {
+		_, err := decodeCode(store.Code{Data: whole[:n]})
+		require.Error(t, err, "%d bytes of it", n)
 	}
+	_, err := decodeCode(store.Code{Data: append([]byte{codeVersion + 1}, whole[1:]...)})
+	require.Error(t, err, "another version")
+	_, err = decodeCode(store.Code{Data: []byte{codeVersion, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}})
+	require.Error(t, err, "a length beyond everything")
 	read, err := decodeGrant(full.Data)
 	require.NoError(t, err)
 	assert.Equal(t, grant, read)

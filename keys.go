@@ -124,7 +124,7 @@ func (k *keys) load(ctx context.Context, old *keyring) (*keyring, error) {
 type keyring struct {
 	signer *jose.Signer
 	verify *jose.KeySet
-	jwks   []byte
+	jwks   document
 	keys   []Key // as they came, to see whether they have changed
 
 	// seen are the tokens that verify has verified. They are forgotten when any
@@ -161,7 +161,8 @@ func newKeyring(list []Key, old *keyring) (*keyring, error) {
 	if ring.verify, err = jose.NewKeySet(all...); err != nil {
 		return nil, err
 	}
-	ring.jwks, err = jose.MarshalJWKS(all)
+	jwks, err := jose.MarshalJWKS(all)
+	ring.jwks = newDocument(jwks)
 	return ring, err
 }
 

@@ -88,8 +88,20 @@ func wellKnown(issuerPath string) []string {
 	return paths
 }
 
-// document serves a JSON document that may be cached and read from any web page.
-func document(age time.Duration, load func(r *http.Request) ([]byte, error)) http.Handler {
+// document is a JSON document and its ETag.
+type document struct {
+	body []byte
+	tag  string
+}
+
+func newDocument(body []byte) document {
+	sum := sha256.Sum256(body)
+	return document{body, `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}
+}
+
+// serveDocument serves what may be cached and read from any web page.
+func serveDocument(age time.Duration, load func(r *http.Request) (document, error)) http.Handler {
+	cacheControl := "public, max-age=" + strconv.Itoa(int(age/time.Second))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		allowOrigins(h)
@@ -105,25 +117,23 @@ func document(age time.Duration, load func(r *http.Request) ([]byte, error)) htt
 			writeError(w, &Error{Code: ErrInvalidRequest, Description: "the method must be GET", Status: http.StatusMethodNotAllowed})
 			return
 		}
-		body, err := load(r)
+		d, err := load(r)
 		if err != nil {
 			h.Set("Cache-Control", "no-store")
 			writeError(w, err)
 			return
 		}
-		sum := sha256.Sum256(body)
-		tag := `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
-		h.Set("ETag", tag)
-		h.Set("Cache-Control", "public, max-age="+strconv.Itoa(int(age/time.Second)))
-		if strings.Contains(r.Header.Get("If-None-Match"), tag) {
+		h.Set("ETag", d.tag)
+		h.Set("Cache-Control", cacheControl)
+		if strings.Contains(r.Header.Get("If-None-Match"), d.tag) {
 			w.WriteHeader(http.StatusNotModified)
 			return
 		}
 		h.Set("Content-Type", "application/json")
-		h.Set("Content-Length", strconv.Itoa(len(body)))
+		h.Set("Content-Length", strconv.Itoa(len(d.body)))
 		w.WriteHeader(http.StatusOK)
 		if r.Method == http.MethodGet {
-			w.Write(body) // an error means that the client has gone
+			w.Write(d.body) // an error means that the client has gone
 		}
 	})
 }
@@ -133,14 +143,15 @@ func (p *Provider) metadataHandler() (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("oauth: metadata: %w", err)
 	}
-	return document(metadataAge, func(*http.Request) ([]byte, error) { return body, nil }), nil
+	d := newDocument(body)
+	return serveDocument(metadataAge, func(*http.Request) (document, error) { return d, nil }), nil
 }
 
 func (p *Provider) jwksHandler() http.Handler {
-	return document(jwksAge, func(r *http.Request) ([]byte, error) {
+	return serveDocument(jwksAge, func(r *http.Request) (document, error) {
 		ring, err := p.signingKeys(r.Context())
 		if err != nil {
-			return nil, p.refused(r.Context(), Event{Detail: "jwks"}, err)
+			return document{}, p.refused(r.Context(), Event{Detail: "jwks"}, err)
 		}
 		return ring.jwks, nil
 	})
