@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/seed-e797c9ce/oauth/examples/internal/serve"
+	"github.com/seed-e797c9ce/oauth/examples/internal/stores"
 )
 
 const cleanupEvery = 10 * time.Minute
@@ -56,7 +57,7 @@ func run(ctx context.Context, file, addr, secret string, out io.Writer) (err err
 			return errors.New("-addr is needed: the issuer is not http on a loopback address")
 		}
 	}
-	s, closeStore, err := openStore(ctx, c.Store)
+	s, closeStore, err := stores.Open(ctx, c.Store)
 	if err != nil {
 		return err
 	}

@@ -1,26 +1,27 @@
-package main
+// Package stores opens a store by its name: what the server's configuration and
+// the arguments of move are.
+package stores
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/url"
 	"strings"
 
 	"github.com/go-sql-driver/mysql"
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver pgx
 	"github.com/redis/go-redis/v9"
-	_ "modernc.org/sqlite" // the driver sqlite
 
+	"github.com/seed-e797c9ce/oauth/examples/internal/sqldb"
 	"github.com/seed-e797c9ce/oauth/store"
 	"github.com/seed-e797c9ce/oauth/store/redisstore"
 	"github.com/seed-e797c9ce/oauth/store/sqlstore"
 )
 
-// openStore opens what "store" in the file names. The caller calls done at the end.
-func openStore(ctx context.Context, name string) (s store.Store, done func() error, err error) {
+// Open opens memory, sqlite:FILE, or a URL of postgres://, mysql:// or redis://.
+// The caller calls done at the end. An error has no password in it.
+func Open(ctx context.Context, name string) (s store.Store, done func() error, err error) {
 	switch scheme, rest, _ := strings.Cut(name, ":"); scheme {
 	case "memory":
 		if name != "memory" {
@@ -28,40 +29,19 @@ func openStore(ctx context.Context, name string) (s store.Store, done func() err
 		}
 		return store.NewMemory(), func() error { return nil }, nil
 	case "sqlite":
-		if rest == "" || strings.ContainsAny(rest, "?#") {
-			return nil, nil, errors.New("store: sqlite: must be followed by the name of a file, without ? and #")
-		}
-		return openSQL(ctx, "sqlite", "file:"+rest+"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)", sqlstore.SQLite)
+		return sqldb.SQLite(ctx, rest)
 	case "postgres":
-		return openSQL(ctx, "pgx", name, sqlstore.Postgres)
+		return sqldb.Open(ctx, "pgx", name, sqlstore.Postgres)
 	case "mysql":
 		dsn, err := mysqlDSN(name)
 		if err != nil {
 			return nil, nil, err
 		}
-		return openSQL(ctx, "mysql", dsn, sqlstore.MySQL)
+		return sqldb.Open(ctx, "mysql", dsn, sqlstore.MySQL)
 	case "redis":
 		return openRedis(ctx, name)
 	}
 	return nil, nil, errors.New("store: must be memory, sqlite:FILE, or a URL of postgres://, mysql:// or redis://")
-}
-
-func openSQL(ctx context.Context, driver, dsn string, dialect sqlstore.Dialect) (store.Store, func() error, error) {
-	db, err := sql.Open(driver, dsn)
-	if err != nil {
-		return nil, nil, fmt.Errorf("store: the address of this %s cannot be read", dialect) // the driver's error may hold a password
-	}
-	s, err := sqlstore.New(db, dialect, sqlstore.Options{})
-	if err == nil {
-		err = s.Migrate(ctx)
-	}
-	if err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("store: %s: %w", dialect, err), db.Close())
-	}
-	if err := s.Check(ctx); err != nil {
-		slog.Warn("the database is not set as it should be", "error", err)
-	}
-	return s, db.Close, nil
 }
 
 // mysqlDSN turns a URL into what the driver understands.
