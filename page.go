@@ -24,6 +24,7 @@ type ConsentPage struct {
 	Request      *AuthorizationRequest
 	ClientName   string      // without control and direction characters, at most 100 characters
 	Stranger     bool        // not registered by the operator
+	Imitates     string      // a known application that a stranger's name can be taken for; empty: none
 	Document     string      // host of the metadata document that the client is named by, if it is
 	RedirectHost string      // where the answer goes
 	Loopback     bool        // to a program on the user's own machine
@@ -108,6 +109,9 @@ func (p *Provider) consentPage(w http.ResponseWriter, r *http.Request, req *Auth
 	}
 	if after, ok := strings.CutPrefix(c.ID, "https:"); ok && c.Trust == store.TrustDocument {
 		page.Document = authority(after)
+	}
+	if page.Stranger {
+		page.Imitates = p.imitated(r.Context(), c, page.Document, req.RedirectURI)
 	}
 	p.render(w, r, http.StatusOK, "consent", page.Nonce, "", page)
 }

@@ -29,6 +29,7 @@ type Provider struct {
 	sealLogin   *sealer
 	pages       *template.Template
 	crossOrigin *http.CrossOriginProtection
+	names       nameBook
 
 	origin     string // scheme and host of the issuer
 	base       string // path that the endpoints are below
