@@ -47,10 +47,15 @@ type Config struct {
 	// *oauth.Error is an outage. Nil: everyone is welcome.
 	Policy func(ctx context.Context, r *Request) error
 
-	// SoftwareStatement verifies a software statement (RFC 7591 §2.3) and returns
-	// its claims, a JSON object, which take precedence over the request's. An
-	// error that is no *oauth.Error counts as ErrInvalidSoftwareStatement. Nil:
-	// every request with a statement is refused.
+	// StatementIssuers are those whose software statements (RFC 7591 §2.3) are
+	// believed: their JWK Sets, by the iss of a statement. Its claims take
+	// precedence over the request's. Empty, and no SoftwareStatement: every request
+	// with a statement is refused.
+	StatementIssuers map[string][]byte
+
+	// SoftwareStatement verifies statements in the place of StatementIssuers and
+	// returns the claims, a JSON object. An error that is no *oauth.Error counts as
+	// ErrInvalidSoftwareStatement.
 	SoftwareStatement func(ctx context.Context, jwt string) (claims []byte, err error)
 
 	// Address is where a request comes from, for the limit per address. Behind a
@@ -117,6 +122,16 @@ func extend(r *oauth.Registry, cfg Config) error {
 	}
 	if cfg.Address == nil {
 		cfg.Address = remoteHost
+	}
+	if len(cfg.StatementIssuers) > 0 {
+		if cfg.SoftwareStatement != nil {
+			bad("Config.StatementIssuers and SoftwareStatement exclude each other")
+		}
+		trusted, err := newTrust(cfg.StatementIssuers)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		cfg.SoftwareStatement = trusted.verify
 	}
 	g := &registration{cfg: cfg, reg: r, limit: newLimiter(cfg.PerAddress, cfg.PerHour), slots: make(chan struct{}, maxAtOnce)}
 	r.Handle("/register", "registration_endpoint", g)
