@@ -42,3 +42,25 @@ func TestConsentsThatDoNotMixAddUp(t *testing.T) {
 	ask("read write", apiURI, 303)
 	ask("read", mcpURI, 303)
 }
+
+// A page that was shown for one request must not approve another one: a stranger
+// may change its name, its default scopes and its addresses at any time.
+func TestWhatThePageShowedIsWhatIsAgreedTo(t *testing.T) {
+	for name, change := range map[string]func(c *oauth.Client){
+		"name":           func(c *oauth.Client) { c.Name = "Your bank" },
+		"default scopes": func(c *oauth.Client) { c.DefaultScopes = []string{"read", "write"} },
+		"scopes":         func(c *oauth.Client) { c.Scopes = []string{"read"} },
+		"resources":      func(c *oauth.Client) { c.Resources = []string{mcpURI} },
+		"address":        func(c *oauth.Client) { c.RedirectURIs = []string{"https://self.example/other"} },
+	} {
+		f := newFixture(t)
+		b := alice()
+		form := consentForm(t, f.authorize(b, authorization("self", "redirect_uri", "")))
+		f.change("self", change)
+		a := f.visit(b, "POST", "/oauth/consent", form)
+		assert.Equal(t, http.StatusBadRequest, a.status, name)
+		assert.Empty(t, a.header.Get("Location"), name)
+		_, err := f.p.Consent(t.Context(), "alice", "self")
+		assert.ErrorIs(t, err, oauth.ErrConsentRequired, name)
+	}
+}

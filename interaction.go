@@ -3,6 +3,7 @@ package oauth
 import (
 	"crypto/subtle"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -20,7 +21,15 @@ type interaction struct {
 	Subject string `json:"sub"`
 	Session string `json:"sid,omitempty"`
 	Browser string `json:"browser"` // digest of the cookie
+	Shown   string `json:"shown"`   // digest of what the page says
 	Expires int64  `json:"exp"`
+}
+
+// shown is a digest of what a page says about the request and what saying yes to
+// it means. If that has changed when the decision comes, it was a decision about
+// something else.
+func shown(req *AuthorizationRequest) string {
+	return hashKey(fmt.Sprintf("%x %q %q %q", consentHash(req.Client), req.RedirectURI.uri, req.Scopes, req.Resources))
 }
 
 // browserCookie binds pages to a browser. The __Host- prefix makes browsers
@@ -59,7 +68,7 @@ func (p *Provider) knownBrowser(r *http.Request) string {
 func (p *Provider) sealInteraction(w http.ResponseWriter, r *http.Request, req *AuthorizationRequest) (string, error) {
 	b, err := json.Marshal(interaction{
 		ID: req.id, Query: req.query(), Subject: req.Session.Subject, Session: req.Session.ID,
-		Browser: hashKey(p.browser(w, r)),
+		Browser: hashKey(p.browser(w, r)), Shown: shown(req),
 		Expires: now().Add(p.cfg.Policy.InteractionLifetime).Unix(),
 	})
 	if err != nil {
@@ -72,7 +81,8 @@ func (p *Provider) sealInteraction(w http.ResponseWriter, r *http.Request, req *
 // from the form field "interaction" of a POST, judged again as things are now.
 // Call it in the handler that the app's own consent page posts to, before
 // [Provider.Approve] or [Provider.Deny]. ErrAccessDenied: the form does not come
-// from this user's page in this browser, or is too old.
+// from this user's page in this browser, or is too old. Any other error: the
+// request is not what the page showed any more.
 func (p *Provider) PendingAuthorization(r *http.Request) (*AuthorizationRequest, error) {
 	if r.Method != http.MethodPost {
 		return nil, &Error{Code: ErrInvalidRequest, Description: "the method must be POST", Status: http.StatusMethodNotAllowed}
@@ -114,6 +124,10 @@ func (p *Provider) PendingAuthorization(r *http.Request) (*AuthorizationRequest,
 		return refuse("interaction holds no request")
 	}
 	req, err := p.ParseAuthorization(r.Context(), params)
+	if err == nil && in.Shown != shown(req) {
+		err = p.refused(r.Context(), Event{ClientID: req.Client.ID, Detail: "consent"},
+			errorf(ErrInvalidRequest, "the application, or what it asks for, has changed since this page was shown; start again from the application"))
+	}
 	if err != nil { // not what the page showed any more
 		return nil, err
 	}
