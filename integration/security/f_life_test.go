@@ -1,6 +1,7 @@
 package security
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"strings"
@@ -155,13 +156,62 @@ var lifeCases = []caseOf{
 			})
 		}
 	}},
-	{"SEC-086 one of the scopes is taken away while the page is open", func(c *run) {
-		client := c.register(oauth.Client{Public: true, Scopes: []string{"read", "write"}, RedirectURIs: []string{"https://open.example/cb"}})
-		b, v := c.person(), c.params(client, "scope", "read write")
-		page := b.authorize(v)
-		c.change(client, func(k *oauth.Client) { k.Scopes = []string{"read"} })
-		q := c.redirected(b.allow(page), v.Get("redirect_uri"), v.Get("state"))
-		require.Equal(c, "read", c.ok(c.exchange(client, q.Get("code"))).Scope)
+	{"SEC-086 what the page showed is what is agreed to", func(c *run) {
+		for name, change := range map[string]func(k *oauth.Client){
+			"a scope less":            func(k *oauth.Client) { k.Scopes = []string{"read"} },
+			"another default scope":   func(k *oauth.Client) { k.DefaultScopes = []string{"read"} },
+			"another resource":        func(k *oauth.Client) { k.Resources = []string{mcpURI} },
+			"another only address":    func(k *oauth.Client) { k.RedirectURIs = []string{"https://open.example/other"} },
+			"a stranger's name":       func(k *oauth.Client) { k.Trust, k.Name = store.TrustSelf, "Your bank" },
+			"a stranger's address":    func(k *oauth.Client) { k.Trust, k.RedirectURIs = store.TrustSelf, append(k.RedirectURIs, evil) },
+			"a stranger's home page":  func(k *oauth.Client) { k.Trust, k.URI = store.TrustSelf, evil },
+			"no registration of ours": func(k *oauth.Client) { k.Trust = store.TrustSelf },
+		} {
+			c.sub(name, func(c *run) {
+				client := c.register(oauth.Client{Public: true, Scopes: []string{"read", "write"}, RedirectURIs: []string{"https://open.example/cb"}})
+				b := c.person()
+				v := c.params(client)
+				if name == "another only address" {
+					v.Del("redirect_uri")
+				}
+				page := b.authorize(v)
+				c.change(client, change)
+				c.page400(b.allow(page), "open.example")
+				require.Equal(c, 200, b.authorize(v).status, "nothing was agreed to")
+			})
+		}
+	}},
+	{"SEC-086 a stranger changes itself while the page is open", func(c *run) {
+		a := c.postJSON("/oauth/register", map[string]any{"client_name": "Harmless", "redirect_uris": []string{"https://open.example/cb"}, "scope": "read", "token_endpoint_auth_method": "none"})
+		require.Equal(c, http.StatusCreated, a.status)
+		var got map[string]any
+		require.NoError(c, json.Unmarshal([]byte(a.body), &got))
+		id := got["client_id"].(string)
+		for _, change := range []map[string]any{{"client_name": "Your bank"}, {"scope": "read write"}, {"redirect_uris": []string{"https://open.example/cb", evil}}} {
+			b := c.person()
+			page := b.authorize(c.params(app, "client_id", id, "redirect_uri", "https://open.example/cb"))
+			update := map[string]any{"client_id": id, "client_name": "Harmless", "redirect_uris": []string{"https://open.example/cb"}, "scope": "read", "token_endpoint_auth_method": "none"}
+			for name, v := range change {
+				update[name] = v
+			}
+			body, err := json.Marshal(update)
+			require.NoError(c, err)
+			put := request("PUT", got["registration_client_uri"].(string), strings.NewReader(string(body)), "Content-Type", "application/json", "Authorization", "Bearer "+got["registration_access_token"].(string))
+			a := c.do(put)
+			require.Equal(c, 200, a.status, "%s", a)
+			var next map[string]any
+			require.NoError(c, json.Unmarshal([]byte(a.body), &next))
+			if token, ok := next["registration_access_token"]; ok {
+				got["registration_access_token"] = token
+			}
+			c.page400(b.allow(page), "open.example")
+		}
+	}},
+	{"SEC-086 a stranger changes between approval and exchange", func(c *run) {
+		client := c.register(oauth.Client{Public: true, Trust: store.TrustSelf, Scopes: []string{"read"}, RedirectURIs: []string{"https://open.example/cb"}})
+		code := c.person().code(c.params(client))
+		c.change(client, func(k *oauth.Client) { k.Name = "Your bank" })
+		c.refused(c.exchange(client, code), 400, oauth.ErrInvalidGrant)
 	}},
 	{"SEC-086 another user signs in while the page is open", func(c *run) {
 		for _, user := range []string{"", "u-somebody-else"} {

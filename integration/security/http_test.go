@@ -226,7 +226,8 @@ func (c *run) check(r *http.Request, sent []string, a answer) {
 		}
 	}
 	for _, s := range sent {
-		if len(s) >= 16 && !(a.status < 400 && strings.HasSuffix(path, "/token")) {
+		given := a.status < 400 && (strings.HasSuffix(path, "/token") || strings.HasSuffix(path, "/register"))
+		if len(s) >= 16 && !given {
 			assert.NotContains(c, everything, s, "%s repeats a secret of the request", what)
 		}
 	}
