@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log"
 	"log/slog"
@@ -18,16 +19,20 @@ import (
 	"time"
 
 	"github.com/seed-e797c9ce/oauth"
+	"github.com/seed-e797c9ce/oauth/assertion"
+	"github.com/seed-e797c9ce/oauth/registration"
+	"github.com/seed-e797c9ce/oauth/resource"
 	"github.com/seed-e797c9ce/oauth/store"
 	"github.com/seed-e797c9ce/oauth/store/sqlstore"
 )
 
-// The program of the crash points is this test's own binary, started again with
-// these in its environment.
+// The program of the crash points is made of this package's tests (buildMortal),
+// and started with these in its environment.
 const (
 	childDriver, childDSN, childDialect = "OAUTH_CRASH_DRIVER", "OAUTH_CRASH_DSN", "OAUTH_CRASH_DIALECT"
 	childPrefix, childSchema            = "OAUTH_CRASH_PREFIX", "OAUTH_CRASH_SCHEMA"
 	childAddr                           = "OAUTH_CRASH_ADDR"
+	childSecrets                        = "OAUTH_CRASH_SECRETS" // the secret, and those that are retired
 )
 
 func TestMain(m *testing.M) {
@@ -50,9 +55,17 @@ type point struct {
 
 type pointKey struct{}
 
-// at runs before a call of the store, and what it returns after it.
-func at(ctx context.Context) func() {
+func pointOf(ctx context.Context) *point {
 	p, _ := ctx.Value(pointKey{}).(*point)
+	return p
+}
+
+// at runs before a call of the store, and what it returns after it.
+func (m mortal) at(ctx context.Context) func() {
+	p := pointOf(ctx)
+	if p == nil {
+		p = m.start
+	}
 	if p == nil {
 		return func() {}
 	}
@@ -70,75 +83,93 @@ func (p *point) die(when string, n int64) {
 }
 
 // mortal is a store whose calls can be the last thing that the process does.
-type mortal struct{ store.Store }
+type mortal struct {
+	store.Store
+	start *point // of calls that no request makes: those of a provider that starts
+}
 
 func (m mortal) DeleteExpired(ctx context.Context, before time.Time, limit int) (store.Deleted, error) {
-	defer at(ctx)()
+	defer m.at(ctx)()
 	return m.Store.DeleteExpired(ctx, before, limit)
 }
 
+func (m mortal) CreateClient(ctx context.Context, c store.Client) error {
+	defer m.at(ctx)()
+	return m.Store.CreateClient(ctx, c)
+}
+
+func (m mortal) UpdateClient(ctx context.Context, c store.Client) error {
+	defer m.at(ctx)()
+	return m.Store.UpdateClient(ctx, c)
+}
+
+func (m mortal) DeleteClient(ctx context.Context, id string) error {
+	defer m.at(ctx)()
+	return m.Store.DeleteClient(ctx, id)
+}
+
 func (m mortal) Client(ctx context.Context, id string) (store.Client, error) {
-	defer at(ctx)()
+	defer m.at(ctx)()
 	return m.Store.Client(ctx, id)
 }
 
 func (m mortal) Code(ctx context.Context, kind, key string) (store.Code, error) {
-	defer at(ctx)()
+	defer m.at(ctx)()
 	return m.Store.Code(ctx, kind, key)
 }
 
 func (m mortal) CreateCode(ctx context.Context, c store.Code) error {
-	defer at(ctx)()
+	defer m.at(ctx)()
 	return m.Store.CreateCode(ctx, c)
 }
 
 func (m mortal) UpdateCode(ctx context.Context, c store.Code) error {
-	defer at(ctx)()
+	defer m.at(ctx)()
 	return m.Store.UpdateCode(ctx, c)
 }
 
 func (m mortal) ConsumeCode(ctx context.Context, kind, key string, when time.Time) (store.Code, error) {
-	defer at(ctx)()
+	defer m.at(ctx)()
 	return m.Store.ConsumeCode(ctx, kind, key, when)
 }
 
 func (m mortal) Token(ctx context.Context, id string) (store.Token, error) {
-	defer at(ctx)()
+	defer m.at(ctx)()
 	return m.Store.Token(ctx, id)
 }
 
 func (m mortal) CreateToken(ctx context.Context, t store.Token) error {
-	defer at(ctx)()
+	defer m.at(ctx)()
 	return m.Store.CreateToken(ctx, t)
 }
 
 func (m mortal) UpdateToken(ctx context.Context, t store.Token) error {
-	defer at(ctx)()
+	defer m.at(ctx)()
 	return m.Store.UpdateToken(ctx, t)
 }
 
 func (m mortal) RevokeTokens(ctx context.Context, q store.TokenQuery, when, purgeAt time.Time) (int, error) {
-	defer at(ctx)()
+	defer m.at(ctx)()
 	return m.Store.RevokeTokens(ctx, q, when, purgeAt)
 }
 
 func (m mortal) ListTokens(ctx context.Context, q store.TokenQuery, after string, limit int) ([]store.Token, error) {
-	defer at(ctx)()
+	defer m.at(ctx)()
 	return m.Store.ListTokens(ctx, q, after, limit)
 }
 
 func (m mortal) Consent(ctx context.Context, user, client string) (store.Consent, error) {
-	defer at(ctx)()
+	defer m.at(ctx)()
 	return m.Store.Consent(ctx, user, client)
 }
 
 func (m mortal) GrantConsent(ctx context.Context, c store.Consent) error {
-	defer at(ctx)()
+	defer m.at(ctx)()
 	return m.Store.GrantConsent(ctx, c)
 }
 
 func (m mortal) RevokeConsents(ctx context.Context, q store.ConsentQuery) (int, error) {
-	defer at(ctx)()
+	defer m.at(ctx)()
 	return m.Store.RevokeConsents(ctx, q)
 }
 
@@ -153,6 +184,10 @@ func (h *halfReply) WriteHeader(status int)      { h.status = status }
 func (h *halfReply) Write(p []byte) (int, error) { return h.body.Write(p) }
 
 func (h *halfReply) die() {
+	if h.body.Len() == 0 { // the status is all of it
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {}
+	}
 	h.Header().Set("Content-Length", strconv.Itoa(h.body.Len()+1))
 	h.ResponseWriter.WriteHeader(max(h.status, http.StatusOK))
 	_, _ = h.ResponseWriter.Write(h.body.Bytes()[:h.body.Len()/2])
@@ -171,7 +206,7 @@ func child() error {
 	if err != nil {
 		return err
 	}
-	p, err := newProvider(mortal{s}, "http://"+os.Getenv(childAddr))
+	p, err := newProvider(mortal{Store: s}, "http://"+os.Getenv(childAddr), strings.Split(os.Getenv(childSecrets), ","))
 	if err != nil {
 		return err
 	}
@@ -194,9 +229,29 @@ func child() error {
 		n, err := p.RevokeUser(r.Context(), subject, "")
 		answer(w, n, err)
 	})
+	mux.HandleFunc("POST /instance", func(w http.ResponseWriter, r *http.Request) {
+		_, err := newProvider(mortal{s, pointOf(r.Context())}, "http://"+os.Getenv(childAddr), strings.Split(r.FormValue("secrets"), ","))
+		answer(w, 0, err)
+	})
+	mux.HandleFunc("POST /client/delete", func(w http.ResponseWriter, r *http.Request) {
+		err := p.DeleteClient(r.Context(), r.FormValue("client_id"))
+		if errors.Is(err, store.ErrNotFound) {
+			err = nil
+		}
+		answer(w, 0, err)
+	})
 	mux.HandleFunc("POST /cleanup", func(w http.ResponseWriter, r *http.Request) {
 		deleted, err := p.Cleanup(r.Context())
 		answer(w, deleted.Codes, err)
+	})
+	mux.HandleFunc("GET /api/me", func(w http.ResponseWriter, r *http.Request) {
+		_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		_, err := p.Verifier().VerifyToken(r.Context(), token)
+		if errors.Is(err, resource.ErrInvalidToken) {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		answer(w, 0, err)
 	})
 	l, err := net.Listen("tcp", os.Getenv(childAddr))
 	if err != nil {
@@ -215,10 +270,10 @@ func child() error {
 	}))
 }
 
-func newProvider(s store.Store, issuer string) (*oauth.Provider, error) {
+func newProvider(s store.Store, issuer string, secrets []string) (*oauth.Provider, error) {
 	var p *oauth.Provider
-	p, err := oauth.New(oauth.Config{
-		Issuer: issuer, Store: s, Scopes: map[string]string{"read": "Read"}, Secret: []byte(strings.Repeat("crash", 8)),
+	cfg := oauth.Config{
+		Issuer: issuer, Store: s, Scopes: map[string]string{"read": "Read"}, Secret: []byte(secrets[0]),
 		Logger: slog.New(slog.DiscardHandler),
 		Session: func(*http.Request) (oauth.Session, error) {
 			return oauth.Session{Subject: subject, AuthTime: time.Now(), ID: "session"}, nil
@@ -228,6 +283,11 @@ func newProvider(s store.Store, issuer string) (*oauth.Provider, error) {
 				log.Print(err)
 			}
 		},
-	})
+		Extensions: []oauth.Extension{assertion.New(assertion.Config{}), registration.New(registration.Config{Scopes: []string{"read"}})},
+	}
+	for _, retired := range secrets[1:] {
+		cfg.RetiredSecrets = append(cfg.RetiredSecrets, []byte(retired))
+	}
+	p, err := oauth.New(cfg)
 	return p, err
 }
