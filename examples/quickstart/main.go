@@ -1,10 +1,15 @@
 // Quickstart is an app with users, a session cookie and an API, which is an
 // OAuth 2.1 provider too (provider.go), and a client app on a port of its own
 // that walks the authorization code flow. Run it, and open the URL that it prints.
+//
+// With -store sqlite, what people have consented to, tokens and signing keys
+// outlive the program, in quickstart.db. Sign-ins and notes do not: they are the
+// app's, and this one keeps them in memory.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -13,7 +18,9 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/crypto/bcrypt"
 
@@ -24,16 +31,17 @@ import (
 func main() {
 	addr := flag.String("addr", "localhost:8080", "`host:port` of the app, which is the provider; a loopback address")
 	clientAddr := flag.String("client-addr", "127.0.0.1:8081", "`host:port` of the client app; another name of this machine, so that the two share no cookies")
+	storeName := flag.String("store", "memory", "where the provider remembers: memory, sqlite or sqlite:`FILE`")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *addr, *clientAddr, os.Stdout); err != nil {
+	if err := run(ctx, *addr, *clientAddr, *storeName, os.Stdout); err != nil {
 		log.Fatal(err)
 	}
 }
 
 // run serves both apps until ctx ends.
-func run(ctx context.Context, addr, clientAddr string, out io.Writer) error {
+func run(ctx context.Context, addr, clientAddr, storeName string, out io.Writer) (err error) {
 	appListener, appURL, err := listen(addr)
 	if err != nil {
 		return err
@@ -44,6 +52,12 @@ func run(ctx context.Context, addr, clientAddr string, out io.Writer) error {
 		return err
 	}
 	defer clientListener.Close()
+
+	s, secret, closeStore, err := openStore(ctx, storeName)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeStore()) }()
 
 	pages, err := site.NewPages(pageFiles, "pages/*.html")
 	if err != nil {
@@ -57,7 +71,7 @@ func run(ctx context.Context, addr, clientAddr string, out io.Writer) error {
 		return err
 	}
 	mux, notes := http.NewServeMux(), newNotebook()
-	provider, err := addProvider(mux, appURL, app, http.HandlerFunc(notes.api))
+	provider, err := addProvider(mux, appURL, s, secret, app, http.HandlerFunc(notes.api))
 	if err != nil {
 		return err
 	}
@@ -70,6 +84,12 @@ func run(ctx context.Context, addr, clientAddr string, out io.Writer) error {
 		return err
 	}
 	reader := newClientApp(appURL, client.ID, clientURL+"/callback", pages)
+
+	var cleanup sync.WaitGroup
+	defer cleanup.Wait()
+	cleaning, stopCleaning := context.WithCancel(ctx)
+	defer stopCleaning()
+	cleanup.Go(func() { provider.RunCleanup(cleaning, time.Hour) }) // it returns the context's error only
 
 	fmt.Fprintf(out, "open %s in a browser (the app itself is at %s)\n", clientURL, appURL)
 	return serve.All(ctx, map[net.Listener]http.Handler{appListener: mux, clientListener: reader.handler()})

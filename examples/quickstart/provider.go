@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/seed-e797c9ce/oauth"
@@ -11,11 +12,13 @@ import (
 )
 
 // addProvider is all that makes the app an OAuth provider with a protected API.
-// An app whose store outlives it also sets Config.Secret, and keeps that secret.
-func addProvider(mux *http.ServeMux, issuer string, app *site.Site, notes http.Handler) (*oauth.Provider, error) {
+// The secret is nil if the store does not outlive the program; one that does needs
+// the same secret at the next start.
+func addProvider(mux *http.ServeMux, issuer string, s store.Store, secret []byte, app *site.Site, notes http.Handler) (*oauth.Provider, error) {
 	p, err := oauth.New(oauth.Config{
 		Issuer:    issuer,
-		Store:     store.NewMemory(),
+		Store:     s,
+		Secret:    secret,
 		Session:   app.Session,
 		LoginURL:  "/login",
 		Users:     app.User,
@@ -42,12 +45,21 @@ func addProvider(mux *http.ServeMux, issuer string, app *site.Site, notes http.H
 	return p, nil
 }
 
-// registerClient makes the client app known. It has no secret: it proves by PKCE
-// that the code is its own.
+// registerClient makes the client app known, or tells a store that knows it where
+// it is now. It has no secret: it proves by PKCE that the code is its own.
 func registerClient(ctx context.Context, p *oauth.Provider, redirectURI string) (*oauth.Client, error) {
-	client, _, err := p.RegisterClient(ctx, oauth.Client{
-		ID: "notes-reader", Name: "Notes Reader", Public: true, ApplicationType: "native",
-		RedirectURIs: []string{redirectURI}, Scopes: []string{"notes"},
-	})
-	return client, err
+	const id = "notes-reader"
+	client, err := p.Client(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		client, _, err = p.RegisterClient(ctx, oauth.Client{
+			ID: id, Name: "Notes Reader", Public: true, ApplicationType: "native",
+			RedirectURIs: []string{redirectURI}, Scopes: []string{"notes"},
+		})
+		return client, err
+	}
+	if err != nil {
+		return nil, err
+	}
+	client.RedirectURIs = []string{redirectURI}
+	return client, p.UpdateClient(ctx, *client)
 }

@@ -16,22 +16,33 @@ import (
 	"github.com/seed-e797c9ce/oauth/examples/internal/browser"
 )
 
-// start runs both apps on free ports and returns their URLs.
+// start runs both apps on free ports until the test ends, and returns their URLs.
 func start(t *testing.T) (appURL, clientURL string) {
 	t.Helper()
-	ctx, stop := context.WithCancel(t.Context())
+	appURL, clientURL, stop := startWith(t, "localhost:0", "memory")
+	t.Cleanup(stop)
+	return appURL, clientURL
+}
+
+// startWith runs both apps until stop is called.
+func startWith(t *testing.T, addr, store string) (appURL, clientURL string, stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
 	r, w := io.Pipe()
 	ended := make(chan error, 1)
-	go func() { ended <- run(ctx, "localhost:0", "127.0.0.1:0", w); w.Close() }()
-	t.Cleanup(func() {
-		stop()
-		assert.NoError(t, <-ended)
-	})
+	go func() {
+		err := run(ctx, addr, "127.0.0.1:0", store, w)
+		w.CloseWithError(err)
+		ended <- err
+	}()
 	line, err := bufio.NewReader(r).ReadString('\n')
 	require.NoError(t, err)
 	urls := regexp.MustCompile(`http://[^ )\n]+`).FindAllString(line, -1)
 	require.Len(t, urls, 2)
-	return urls[1], urls[0]
+	return urls[1], urls[0], func() {
+		cancel()
+		assert.NoError(t, <-ended)
+	}
 }
 
 func signIn(b *browser.Browser, username, password string) {
@@ -113,12 +124,7 @@ func TestDenying(t *testing.T) {
 func TestAnyClientWalksTheFlow(t *testing.T) {
 	appURL, _ := start(t)
 	ctx := t.Context()
-	conf := &oauth2.Config{
-		ClientID: "notes-reader", RedirectURL: "http://127.0.0.1:1/callback", Scopes: []string{"notes"},
-		Endpoint: oauth2.Endpoint{
-			AuthURL: appURL + "/oauth/authorize", TokenURL: appURL + "/oauth/token", AuthStyle: oauth2.AuthStyleInParams,
-		},
-	}
+	conf := anyClient(appURL)
 	b := browser.New(t)
 	b.Stop = conf.RedirectURL
 	verifier := oauth2.GenerateVerifier()
@@ -147,6 +153,15 @@ func TestAnyClientWalksTheFlow(t *testing.T) {
 	var refused *oauth2.RetrieveError
 	require.ErrorAs(t, err, &refused)
 	assert.Equal(t, "invalid_grant", refused.ErrorCode)
+}
+
+func anyClient(appURL string) *oauth2.Config {
+	return &oauth2.Config{
+		ClientID: "notes-reader", RedirectURL: "http://127.0.0.1:1/callback", Scopes: []string{"notes"},
+		Endpoint: oauth2.Endpoint{
+			AuthURL: appURL + "/oauth/authorize", TokenURL: appURL + "/oauth/token", AuthStyle: oauth2.AuthStyleInParams,
+		},
+	}
 }
 
 func callAPI(t *testing.T, appURL string, token *oauth2.Token) int {
