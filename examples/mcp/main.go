@@ -120,11 +120,16 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 		slog.Warn("FOR TESTS ONLY: EVERYBODY WHO REACHES THIS SERVER IS LET IN", "auto", o.app.Auto)
 	}
 
-	var cleanup sync.WaitGroup
-	defer cleanup.Wait()
-	cleaning, stopCleaning := context.WithCancel(ctx)
-	defer stopCleaning()
-	cleanup.Go(func() { a.Provider.RunCleanup(cleaning, cleanupEvery) }) // it returns the context's error only
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	serving, stopServing := context.WithCancel(ctx)
+	defer stopServing()
+	beside.Go(func() { a.Provider.RunCleanup(serving, cleanupEvery) }) // it returns the context's error only
+	beside.Go(func() {
+		if err := a.Provider.Check(serving, nil); err != nil && serving.Err() == nil {
+			slog.Warn("clients will not get on with this server", "error", err)
+		}
+	})
 
 	fmt.Fprintf(out, "listening on http://%s\nMCP server: %s/mcp\n", listener.Addr(), o.app.URL)
 	return serve.All(ctx, map[net.Listener]http.Handler{listener: a})
