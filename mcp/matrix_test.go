@@ -130,7 +130,8 @@ func TestMatrixOfTolerance(t *testing.T) {
 	})
 	t.Run("M11 empty values are absent", func(t *testing.T) {
 		h := newHost(t).addApp()
-		v := authorization(app, appCB)
+		v := authorization(app, appCB, "scope", "")
+		v["scope"] = []string{""}
 		for _, name := range []string{"prompt", "nonce", "max_age", "response_mode"} {
 			v[name] = []string{""}
 		}
@@ -171,6 +172,19 @@ func TestMatrixOfTolerance(t *testing.T) {
 		}
 		for _, scope := range []string{"admin", "admin claudeai", `claude"ai`, "claude  ai", " "} {
 			assert.Equal(t, "invalid_scope", h.callback(h.authorize(authorization(app, appCB, "scope", scope)), appCB).Get("error"), scope)
+		}
+	})
+}
+
+// A server without scopes has clients that ask for some.
+func TestMatrixWithoutScopes(t *testing.T) {
+	t.Run("M14 scopes where there are none", func(t *testing.T) {
+		h := newHost(t, func(h *host) { h.cfg.Scopes, h.profile.Scopes = nil, nil })
+		id := h.register(map[string]any{"redirect_uris": []string{appCB}, "token_endpoint_auth_method": "none", "scope": "claudeai"}).str("client_id")
+		for _, scope := range []string{"claudeai", ""} {
+			a := h.form("/oauth/token", exchange(id, appCB, h.codeOf(id, appCB, "scope", scope)))
+			require.Equal(t, http.StatusOK, a.status, a.body)
+			assert.Empty(t, a.str("scope"))
 		}
 	})
 }

@@ -28,7 +28,7 @@ func defaultForUnknown(r *oauth.Registry) error {
 	}
 	r.OnRequest(func(_ context.Context, params url.Values) (url.Values, error) {
 		asked := params["scope"]
-		if len(cfg.Scopes) == 0 || len(asked) != 1 || asked[0] == "" {
+		if len(asked) != 1 {
 			return params, nil
 		}
 		names := strings.Split(asked[0], " ")
