@@ -1,0 +1,254 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
+
+	"github.com/seed-e797c9ce/oauth"
+	"github.com/seed-e797c9ce/oauth/examples/internal/sqldb"
+	"github.com/seed-e797c9ce/oauth/registration"
+	"github.com/seed-e797c9ce/oauth/store"
+)
+
+const (
+	issuer   = "http://localhost:8080"
+	callback = "http://127.0.0.1:1/callback"
+)
+
+var secret = []byte(strings.Repeat("test", 8))
+
+// provider is one for a user who is signed in: ada.
+func provider(t *testing.T, s store.Store) *oauth.Provider {
+	t.Helper()
+	p, err := oauth.New(oauth.Config{
+		Issuer: issuer, Store: s, Secret: secret, LoginURL: "/login",
+		Session:    func(*http.Request) (oauth.Session, error) { return oauth.Session{Subject: "ada"}, nil },
+		Scopes:     map[string]string{"read": "Read"},
+		Extensions: []oauth.Extension{registration.New(registration.Config{Scopes: []string{"read"}})},
+		Logger:     slog.New(slog.DiscardHandler),
+	})
+	require.NoError(t, err)
+	return p
+}
+
+func call(p *oauth.Provider, r *http.Request) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	p.ServeHTTP(w, r)
+	return w
+}
+
+func authorizationURL(client, verifier string) string {
+	return issuer + "/oauth/authorize?" + url.Values{
+		"response_type": {"code"}, "client_id": {client}, "redirect_uri": {callback}, "scope": {"read"}, "state": {"s"},
+		"code_challenge": {oauth2.S256ChallengeFromVerifier(verifier)}, "code_challenge_method": {"S256"},
+	}.Encode()
+}
+
+// consent is what ada's yes on the page does.
+func consent(t *testing.T, p *oauth.Provider, client string) *oauth.TokenResponse {
+	t.Helper()
+	verifier := oauth2.GenerateVerifier()
+	u, err := url.Parse(authorizationURL(client, verifier))
+	require.NoError(t, err)
+	req, err := p.ParseAuthorization(t.Context(), u.Query())
+	require.NoError(t, err)
+	code, err := p.CreateAuthorizationCode(t.Context(), req, oauth.Approval{Session: oauth.Session{Subject: "ada"}})
+	require.NoError(t, err)
+	return exchange(t, p, client, code, verifier)
+}
+
+func exchange(t *testing.T, p *oauth.Provider, client, code, verifier string) *oauth.TokenResponse {
+	t.Helper()
+	c, err := p.Client(t.Context(), client)
+	require.NoError(t, err)
+	tokens, err := p.Exchange(t.Context(), c, oauth.ExchangeRequest{Code: code, RedirectURI: callback, CodeVerifier: verifier})
+	require.NoError(t, err)
+	return tokens
+}
+
+// TestAProviderOnTheNewStoreGoesOn copies what providers have written.
+func TestAProviderOnTheNewStoreGoesOn(t *testing.T) {
+	ctx, old := t.Context(), store.NewMemory()
+	before := provider(t, old)
+	_, _, err := before.RegisterClient(ctx, oauth.Client{
+		ID: "app", Public: true, ApplicationType: "native", RedirectURIs: []string{callback}, Scopes: []string{"read"},
+	})
+	require.NoError(t, err)
+	_, robotSecret, err := before.RegisterClient(ctx, oauth.Client{ID: "robot", GrantTypes: []string{"client_credentials"}, Scopes: []string{"read"}})
+	require.NoError(t, err)
+	registered := register(t, before)
+	active := consent(t, before, "app")
+	revoked := consent(t, before, "app")
+	app, err := before.Client(ctx, "app")
+	require.NoError(t, err)
+	ended, err := before.Revoke(ctx, app, revoked.RefreshToken)
+	require.NoError(t, err)
+	require.True(t, ended)
+
+	fresh, done, err := sqldb.SQLite(ctx, filepath.Join(t.TempDir(), "oauth.db"))
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, done()) }()
+	n, err := copyStore(ctx, old, fresh, nil)
+	require.NoError(t, err)
+	assert.Equal(t, counts{Clients: 3, Tokens: 2, Consents: 1, Keys: 1}, n)
+	after := provider(t, fresh)
+
+	t.Run("the access token verifies", func(t *testing.T) {
+		token, err := after.Verifier().VerifyToken(ctx, active.AccessToken)
+		require.NoError(t, err)
+		assert.Equal(t, "ada", token.Subject)
+		_, err = after.Verifier().VerifyToken(ctx, revoked.AccessToken)
+		assert.Error(t, err)
+	})
+	t.Run("the refresh token is accepted, the revoked one is not", func(t *testing.T) {
+		next, err := after.Refresh(ctx, app, oauth.RefreshRequest{RefreshToken: active.RefreshToken})
+		require.NoError(t, err)
+		_, err = after.Refresh(ctx, app, oauth.RefreshRequest{RefreshToken: next.RefreshToken})
+		assert.NoError(t, err)
+		_, err = after.Refresh(ctx, app, oauth.RefreshRequest{RefreshToken: revoked.RefreshToken})
+		assert.ErrorIs(t, err, oauth.ErrInvalidGrant)
+	})
+	t.Run("the consent is remembered", func(t *testing.T) {
+		verifier := oauth2.GenerateVerifier()
+		w := call(after, httptest.NewRequest(http.MethodGet, authorizationURL("app", verifier), nil))
+		back, err := w.Result().Location()
+		require.NoError(t, err)
+		exchange(t, after, "app", back.Query().Get("code"), verifier)
+	})
+	t.Run("the client's secret is known", func(t *testing.T) {
+		r := httptest.NewRequest(http.MethodPost, issuer+"/oauth/token", strings.NewReader("grant_type=client_credentials"))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.SetBasicAuth("robot", robotSecret)
+		assert.Equal(t, http.StatusOK, call(after, r).Code)
+	})
+	t.Run("the registration can be managed", func(t *testing.T) {
+		r := httptest.NewRequest(http.MethodGet, registered.URI, nil)
+		r.Header.Set("Authorization", "Bearer "+registered.Token)
+		assert.Equal(t, http.StatusOK, call(after, r).Code)
+	})
+	t.Run("the keys are the same", func(t *testing.T) {
+		keys := func(p *oauth.Provider) string {
+			return call(p, httptest.NewRequest(http.MethodGet, issuer+"/oauth/jwks", nil)).Body.String()
+		}
+		assert.Contains(t, keys(after), `"kid"`)
+		assert.Equal(t, keys(before), keys(after))
+	})
+}
+
+type registrationAnswer struct {
+	URI   string `json:"registration_client_uri"`
+	Token string `json:"registration_access_token"`
+}
+
+func register(t *testing.T, p *oauth.Provider) (a registrationAnswer) {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodPost, issuer+"/oauth/register", strings.NewReader(
+		`{"client_name": "Stranger", "redirect_uris": ["http://127.0.0.1/cb"], "token_endpoint_auth_method": "none"}`))
+	r.Header.Set("Content-Type", "application/json")
+	w := call(p, r)
+	require.Equal(t, http.StatusCreated, w.Code, w.Body)
+	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &a))
+	return a
+}
+
+func TestWhatLeadsToRecords(t *testing.T) {
+	ctx, at := t.Context(), time.Date(2031, 5, 6, 7, 8, 9, 0, time.UTC)
+	old := store.NewMemory()
+	require.NoError(t, old.CreateClient(ctx, store.Client{ID: "app"}))
+	for _, r := range []store.Token{
+		{ID: "1", ClientID: "app", Subject: "ada"},
+		{ID: "2", ClientID: "https://elsewhere/client.json", Subject: "ada"}, // stored nowhere; ada leads to it
+		{ID: "3", ClientID: "https://elsewhere/client.json", Subject: "ben"}, // and that client to ben
+		{ID: "4", ClientID: "https://other/client.json", Subject: "eve"},     // nothing leads to eve
+		{ID: "5", ClientID: "app", RevokedAt: at},                            // the client's own, given back
+	} {
+		require.NoError(t, old.CreateToken(ctx, r))
+	}
+	require.NoError(t, old.GrantConsent(ctx, store.Consent{Subject: "eve", ClientID: "https://other/client.json", GrantedAt: at}))
+	require.NoError(t, old.GrantConsent(ctx, store.Consent{Subject: "ben", ClientID: "app", Scopes: []string{"read"}, GrantedAt: at, UpdatedAt: at.Add(time.Hour)}))
+
+	for name, c := range map[string]struct {
+		users []string
+		want  counts
+	}{
+		"without users": {nil, counts{Clients: 1, Tokens: 4, Consents: 1}},
+		"with users":    {[]string{"eve", "ada", "nobody"}, counts{Clients: 1, Tokens: 5, Consents: 2}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fresh := store.NewMemory()
+			n, err := copyStore(ctx, old, fresh, c.users)
+			require.NoError(t, err)
+			assert.Equal(t, c.want, n)
+			kept, err := fresh.Token(ctx, "5")
+			require.NoError(t, err)
+			assert.Equal(t, at, kept.RevokedAt)
+			granted, err := fresh.Consent(ctx, "ben", "app")
+			require.NoError(t, err)
+			assert.Equal(t, store.Consent{Subject: "ben", ClientID: "app", Scopes: []string{"read"}, Resources: granted.Resources, GrantedAt: at, UpdatedAt: at.Add(time.Hour)}, granted)
+		})
+	}
+}
+
+func TestManyPages(t *testing.T) {
+	ctx, old, fresh := t.Context(), store.NewMemory(), store.NewMemory()
+	const n = 2*store.MaxPage + 1
+	for i := range n {
+		id := string(rune('a'+i%26)) + strings.Repeat("x", i/26)
+		require.NoError(t, old.CreateToken(ctx, store.Token{ID: "t" + id, ClientID: "c", Subject: "s"}))
+		require.NoError(t, old.GrantConsent(ctx, store.Consent{Subject: "s", ClientID: "c" + id}))
+		require.NoError(t, old.CreateClient(ctx, store.Client{ID: "c" + id}))
+	}
+	got, err := copyStore(ctx, old, fresh, []string{"s"})
+	require.NoError(t, err)
+	assert.Equal(t, counts{Clients: n, Tokens: n, Consents: n}, got)
+}
+
+func TestAStoreThatIsNotEmptyIsRefused(t *testing.T) {
+	ctx, old := t.Context(), store.NewMemory()
+	require.NoError(t, old.CreateClient(ctx, store.Client{ID: "app"}))
+	require.NoError(t, old.CreateToken(ctx, store.Token{ID: "1", ClientID: "app"}))
+	for name, fill := range map[string]func(s store.Store) error{
+		"client": func(s store.Store) error { return s.CreateClient(ctx, store.Client{ID: "app"}) },
+		"token":  func(s store.Store) error { return s.CreateToken(ctx, store.Token{ID: "1", ClientID: "app"}) },
+	} {
+		fresh := store.NewMemory()
+		require.NoError(t, fill(fresh))
+		_, err := copyStore(ctx, old, fresh, nil)
+		assert.ErrorIs(t, err, store.ErrExists, name)
+	}
+}
+
+func TestTheProgram(t *testing.T) {
+	ctx, dir := t.Context(), t.TempDir()
+	from, to, users := filepath.Join(dir, "old.db"), filepath.Join(dir, "new.db"), filepath.Join(dir, "users.txt")
+	old, done, err := sqldb.SQLite(ctx, from)
+	require.NoError(t, err)
+	require.NoError(t, old.GrantConsent(ctx, store.Consent{Subject: "ada", ClientID: "https://elsewhere/client.json"}))
+	require.NoError(t, done())
+	require.NoError(t, os.WriteFile(users, []byte("ben\nada\n"), 0o600))
+
+	var out strings.Builder
+	require.NoError(t, run(ctx, "sqlite:"+from, "sqlite:"+to, users, &out))
+	assert.Equal(t, "copied 0 clients, 0 authorizations, 1 consents, 0 signing key sets\n", out.String())
+	fresh, done, err := sqldb.SQLite(ctx, to)
+	require.NoError(t, err)
+	_, err = fresh.Consent(ctx, "ada", "https://elsewhere/client.json")
+	assert.NoError(t, err)
+	require.NoError(t, done())
+
+	assert.ErrorContains(t, run(ctx, "mongodb://u:secret@h", to, "", io.Discard), "-from: store: must be")
+	assert.ErrorContains(t, run(ctx, "memory", "mongodb://u:secret@h", "", io.Discard), "-to: store: must be")
+}
