@@ -118,7 +118,7 @@ func cleanParams(params url.Values) (url.Values, map[string]*Error) {
 		if bad == nil {
 			bad = map[string]*Error{}
 		}
-		bad[name] = errorf(ErrInvalidRequest, "%s", why)
+		bad[name] = errorf(ErrInvalidRequest, "%s", why).because("%s", paramName(name))
 	}
 	for name, values := range params {
 		if slices.Contains(values, "") {

@@ -23,12 +23,12 @@ func (p *Provider) authorizeEndpoint(w http.ResponseWriter, r *http.Request) {
 		return
 	default:
 		w.Header().Set("Allow", "GET, HEAD, POST")
-		p.errorPage(w, r, &Error{Code: ErrInvalidRequest, Description: "the method must be GET or POST", Status: http.StatusMethodNotAllowed})
+		p.pageRefused(w, r, "authorize", &Error{Code: ErrInvalidRequest, Description: "the method must be GET or POST", Status: http.StatusMethodNotAllowed})
 		return
 	}
 	params, err := url.ParseQuery(query)
 	if err != nil || len(query) > maxQuery {
-		p.errorPage(w, r, errorf(ErrInvalidRequest, "the request is too long or not well encoded"))
+		p.pageRefused(w, r, "authorize", errorf(ErrInvalidRequest, "the request is too long or not well encoded"))
 		return
 	}
 	since := p.takeSignIn(params)
@@ -54,10 +54,16 @@ func (p *Provider) authorizeEndpoint(w http.ResponseWriter, r *http.Request) {
 func (p *Provider) authorizePost(w http.ResponseWriter, r *http.Request) {
 	form, e := readForm(w, r)
 	if e != nil {
-		p.errorPage(w, r, e)
+		p.pageRefused(w, r, "authorize", e)
 		return
 	}
 	http.Redirect(w, r, p.paths.authorize+"?"+form.Encode(), http.StatusSeeOther)
+}
+
+// pageRefused reports and shows what is wrong before anything is known of the
+// request.
+func (p *Provider) pageRefused(w http.ResponseWriter, r *http.Request, what string, e *Error) {
+	p.errorPage(w, r, p.refused(r.Context(), Event{Detail: what}, e))
 }
 
 // authorizeRefused answers a request whose client and redirect URI are proven
@@ -187,7 +193,7 @@ func (p *Provider) consentEndpoint(w http.ResponseWriter, r *http.Request) {
 	pageHeaders(w.Header())
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", "POST")
-		p.errorPage(w, r, &Error{Code: ErrInvalidRequest, Description: "the method must be POST", Status: http.StatusMethodNotAllowed})
+		p.pageRefused(w, r, "consent", &Error{Code: ErrInvalidRequest, Description: "the method must be POST", Status: http.StatusMethodNotAllowed})
 		return
 	}
 	req, err := p.PendingAuthorization(r)

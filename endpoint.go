@@ -34,7 +34,7 @@ func (p *Provider) endpoint(f endpointFunc) http.Handler {
 			return
 		default:
 			h.Set("Allow", "POST, OPTIONS")
-			writeError(w, &Error{Code: ErrInvalidRequest, Description: "the method must be POST", Status: http.StatusMethodNotAllowed})
+			writeError(w, p.refused(r.Context(), Event{}, &Error{Code: ErrInvalidRequest, Description: "the method must be POST", Status: http.StatusMethodNotAllowed}))
 			return
 		}
 		form, e := readForm(w, r)
@@ -132,12 +132,21 @@ func parseForm(body string) (url.Values, *Error) {
 		case len(values) == 0:
 			delete(form, name)
 		case len(values) > 1 && name != "resource":
-			return nil, errorf(ErrInvalidRequest, "a parameter is repeated")
+			return nil, errorf(ErrInvalidRequest, "a parameter is repeated").because("%s", paramName(name))
 		default:
 			form[name] = values
 		}
 	}
 	return form, nil
+}
+
+// paramName is the name of a parameter for the log, if it looks like one: what
+// else a stranger writes there stays out of it.
+func paramName(name string) string {
+	if len(name) > 40 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "" {
+		return "one without a plain name"
+	}
+	return name
 }
 
 // writeJSON answers with a value; nil is an empty body.

@@ -139,7 +139,7 @@ func (p *Provider) introspectEndpoint(ctx context.Context, q *ClientRequest) (an
 	}
 	token := q.Form.Get("token")
 	if token == "" {
-		return nil, errorf(ErrInvalidRequest, "token is missing")
+		return nil, p.refused(ctx, Event{ClientID: q.Client.ID, Detail: "introspect"}, errorf(ErrInvalidRequest, "token is missing"))
 	}
 	out, err := p.Introspect(ctx, q.Client, token)
 	if err != nil {

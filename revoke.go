@@ -96,7 +96,7 @@ func (p *Provider) RevokeUser(ctx context.Context, subject, clientID string) (in
 func (p *Provider) revokeEndpoint(ctx context.Context, q *ClientRequest) (any, error) {
 	token := q.Form.Get("token")
 	if token == "" {
-		return nil, errorf(ErrInvalidRequest, "token is missing")
+		return nil, p.refused(ctx, Event{ClientID: q.Client.ID, Detail: "revoke"}, errorf(ErrInvalidRequest, "token is missing"))
 	}
 	_, err := p.Revoke(ctx, q.Client, token)
 	if err != nil {

@@ -126,8 +126,15 @@ func (p *Provider) requestResources(c *Client, requested []string) ([]string, *E
 	out := make([]string, 0, len(requested))
 	for _, uri := range requested {
 		known, ok := p.knownResource(uri)
-		if !ok || len(c.Resources) > 0 && !slices.Contains(c.Resources, known) {
-			return nil, errorf(ErrInvalidTarget, "a requested resource is unknown, or not for this client")
+		why := ""
+		switch {
+		case !ok:
+			why = "it is not in Config.Resources"
+		case len(c.Resources) > 0 && !slices.Contains(c.Resources, known):
+			why = "it is not one of the client's"
+		}
+		if why != "" {
+			return nil, errorf(ErrInvalidTarget, "a requested resource is unknown, or not for this client").because("%s", why)
 		}
 		if !slices.Contains(out, known) {
 			out = append(out, known)
