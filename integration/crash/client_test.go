@@ -58,7 +58,8 @@ type browser struct {
 	http    *http.Client
 	journal *journal
 
-	unanswered atomic.Int64 // requests whose effect the client never learned
+	unanswered atomic.Int64         // requests whose effect the client never learned
+	complain   func(string, ...any) // of answers that are none
 }
 
 func newBrowser(f *fleet, j *journal) *browser {
@@ -110,6 +111,9 @@ func (b *browser) send(ctx context.Context, what, method, path string, form url.
 	a.code = a.text("error")
 	if !a.known() {
 		b.unanswered.Add(1)
+		if b.complain != nil && method == http.MethodPost && strings.HasPrefix(path, "/oauth/") && a.code != "server_error" && a.code != "temporarily_unavailable" {
+			b.complain("%s: %d with the code %q", what, a.status, a.code)
+		}
 	}
 	b.journal.write("< %s %d %s", what, a.status, a.code)
 	return a

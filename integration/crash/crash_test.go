@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -13,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-e797c9ce/oauth/integration/dbtest"
@@ -29,65 +32,109 @@ func kills(t *testing.T) int {
 	return 20
 }
 
-// stores are the addresses that the server takes, of fresh databases.
-var stores = map[string]func(t *testing.T) string{
-	"sqlite": func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "oauth.db") },
-	"postgres": func(t *testing.T) string {
+// backend is a store that the server can be told to use.
+type backend struct {
+	name string
+	open func(t *testing.T) string // the address of a fresh one
+}
+
+var (
+	sqlite   = backend{"sqlite", func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "oauth.db") }}
+	postgres = backend{"postgres", func(t *testing.T) string {
 		d := dbtest.Postgres.Bare(t)
 		separator := "?"
 		if strings.Contains(d.Address, "?") {
 			separator = "&"
 		}
 		return d.Address + separator + "search_path=" + d.Options.Schema
-	},
+	}}
+	mariadb = backend{"mysql", func(t *testing.T) string {
+		d := dbtest.MySQL.Bare(t)
+		c, err := mysql.ParseDSN(d.Address)
+		require.NoError(t, err)
+		name := strings.TrimSuffix(d.Options.Prefix, "_")
+		d.Exec(t, "CREATE DATABASE "+name)
+		t.Cleanup(func() {
+			_, err := d.Pool(t).Exec("DROP DATABASE " + name)
+			assert.NoError(t, err)
+		})
+		u := url.URL{Scheme: "mysql", User: url.UserPassword(c.User, c.Passwd), Host: c.Addr, Path: name}
+		return u.String()
+	}}
+	redis = backend{"redis", func(t *testing.T) string { return "redis://" + dbtest.StartRedis(t).Addr + "/0" }}
+)
+
+// each runs f for each of the backends.
+func each(t *testing.T, backends []backend, f func(t *testing.T, b backend)) {
+	for _, b := range backends {
+		t.Run(b.name, func(t *testing.T) { f(t, b) })
+	}
 }
 
 // TestKilledServersLoseNothing kills one of four instances every now and then.
 func TestKilledServersLoseNothing(t *testing.T) {
 	program := build(t)
-	for name, store := range stores {
-		t.Run(name, func(t *testing.T) {
-			const groups = 4
-			f := startFleet(t, program, store(t), 4, groups)
-			n := kills(t)
-			unanswered := run(t, f, groups, 2, func(ctx context.Context) error {
-				for range n {
-					in := f.instances[rand.IntN(len(f.instances))]
-					time.Sleep(rand.N(400 * time.Millisecond))
-					if rand.IntN(8) == 0 {
-						in.pause(rand.N(500 * time.Millisecond))
-						continue
-					}
-					in.kill()
-					if err := in.start(ctx); err != nil {
-						return err
-					}
+	each(t, []backend{sqlite, postgres}, func(t *testing.T, b backend) {
+		const groups = 4
+		f := startFleet(t, program, b.open(t), 4, groups)
+		unanswered := run(t, f, groups, 2, func(ctx context.Context, _ *tally) error {
+			for range kills(t) {
+				in := f.instances[rand.IntN(len(f.instances))]
+				time.Sleep(rand.N(400 * time.Millisecond))
+				if rand.IntN(8) == 0 {
+					in.pause(rand.N(500 * time.Millisecond))
 				}
-				return nil
-			})
-			require.NotZero(t, unanswered, "no request was cut off: the run shows nothing")
+				in.kill()
+				if err := in.start(ctx); err != nil {
+					return err
+				}
+			}
+			return nil
 		})
-	}
+		require.NotZero(t, unanswered, "no request was cut off: the run shows nothing")
+	})
 }
 
 // TestFourServersOverOneDatabase lets 64 programs share and race tokens.
 func TestFourServersOverOneDatabase(t *testing.T) {
 	program := build(t)
-	for name, store := range stores {
-		t.Run(name, func(t *testing.T) {
-			const groups = 16
-			f := startFleet(t, program, store(t), 4, groups)
-			run(t, f, groups, 4, func(context.Context) error {
-				time.Sleep(time.Duration(kills(t)) * 500 * time.Millisecond)
-				return nil
-			})
+	each(t, []backend{sqlite, postgres, mariadb, redis}, func(t *testing.T, b backend) {
+		const groups = 16
+		f := startFleet(t, program, b.open(t), 4, groups)
+		run(t, f, groups, 4, func(ctx context.Context, c *tally) error {
+			return c.reaches(ctx, "codes", 10*kills(t))
 		})
-	}
+	})
+}
+
+// TestLostAnswersAreAnOutage loses the database's answers to statements that
+// were run. The server cannot know, and may not guess: it answers that it failed,
+// does not run the statement again, and goes on without a restart.
+func TestLostAnswersAreAnOutage(t *testing.T) {
+	program := build(t)
+	each(t, []backend{postgres, mariadb, redis}, func(t *testing.T, b backend) {
+		const groups = 4
+		lose := 5 * kills(t)
+		p, address := startProxy(t, b.open(t), 23, 0) // none while the servers start
+		f := startFleet(t, program, address, 2, groups)
+		p.left.Store(int64(lose))
+		unanswered := run(t, f, groups, 2, func(ctx context.Context, _ *tally) error {
+			select {
+			case <-p.lost:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+		require.NotZero(t, unanswered, "no request failed: the run shows nothing")
+		t.Logf("%d answers of the database lost, of %d", lose, p.answers.Load())
+		f.requireAlive(t)
+	})
 }
 
 // run lets the groups live while the nemesis does its work, checks them, and
 // returns how many requests got no answer.
-func run(t *testing.T, f *fleet, groups, racers int, nemesis func(context.Context) error) int64 {
+func run(t *testing.T, f *fleet, groups, racers int, nemesis func(context.Context, *tally) error) int64 {
 	t.Helper()
 	file, err := os.Create(filepath.Join(t.TempDir(), "journal"))
 	require.NoError(t, err)
@@ -95,6 +142,7 @@ func run(t *testing.T, f *fleet, groups, racers int, nemesis func(context.Contex
 	j := &journal{file: file}
 	counts := &tally{counts: map[string]int{}}
 	b := newBrowser(f, j)
+	b.complain = counts.violation
 
 	ctx, stop := context.WithCancel(t.Context())
 	drain, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
@@ -106,7 +154,9 @@ func run(t *testing.T, f *fleet, groups, racers int, nemesis func(context.Contex
 		all = append(all, g)
 		wg.Go(func() { g.live(ctx, drain) })
 	}
-	err = nemesis(t.Context())
+	limit, end := context.WithTimeout(t.Context(), 10*time.Minute) // which no nemesis comes near
+	defer end()
+	err = nemesis(limit, counts)
 	stop()
 	if err != nil {
 		cancel() // what was broken stays broken: nobody need wait for an answer

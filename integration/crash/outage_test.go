@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-e797c9ce/oauth/integration/dbtest"
 )
 
 // cluster is a PostgreSQL server of the test's own, to be killed.
@@ -162,24 +164,33 @@ func childrenOf(parent int) (children []int) {
 // a restart of the servers: the groups take any other answer for a violation.
 func TestADatabaseThatCrashesIsAnOutage(t *testing.T) {
 	program := build(t)
-	c := newCluster(t)
-	const groups = 4
-	f := startFleet(t, program, c.dsn(), 2, groups)
-	n := max(kills(t)/4, 3)
-	unanswered := run(t, f, groups, 2, func(ctx context.Context) error {
-		for range n {
-			time.Sleep(500*time.Millisecond + rand.N(time.Second))
-			c.kill()
-			time.Sleep(rand.N(500 * time.Millisecond))
-			if err := c.start(ctx); err != nil {
-				return err
+	outage := func(t *testing.T, address string, kill func(), start func(context.Context) error) {
+		const groups = 4
+		f := startFleet(t, program, address, 2, groups)
+		n := max(kills(t)/4, 3)
+		unanswered := run(t, f, groups, 2, func(ctx context.Context, c *tally) error {
+			for i := range n {
+				// It is killed while it works: some codes after the last time.
+				if err := c.reaches(ctx, "codes", 10*(i+1)); err != nil {
+					return err
+				}
+				kill()
+				time.Sleep(rand.N(500 * time.Millisecond))
+				if err := start(ctx); err != nil {
+					return err
+				}
 			}
-		}
-		time.Sleep(time.Second)
-		return nil
-	})
-	require.NotZero(t, unanswered, "no request failed: the run shows nothing")
-	for _, in := range f.instances {
-		require.NoError(t, in.cmd.Process.Signal(syscall.Signal(0)), "an instance did not outlive the database")
+			return c.reaches(ctx, "codes", 10*(n+1))
+		})
+		require.NotZero(t, unanswered, "no request failed: the run shows nothing")
+		f.requireAlive(t)
 	}
+	t.Run("postgres", func(t *testing.T) {
+		c := newCluster(t)
+		outage(t, c.dsn(), c.kill, c.start)
+	})
+	t.Run("redis", func(t *testing.T) {
+		r := dbtest.StartRedis(t)
+		outage(t, "redis://"+r.Addr+"/0", r.Kill, r.Start)
+	})
 }

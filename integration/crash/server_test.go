@@ -84,6 +84,14 @@ func startFleet(t *testing.T, program, store string, n, clients int) *fleet {
 	return f
 }
 
+// requireAlive checks that no instance has ended.
+func (f *fleet) requireAlive(t *testing.T) {
+	t.Helper()
+	for _, in := range f.instances {
+		require.NoError(t, in.cmd.Process.Signal(syscall.Signal(0)), "an instance did not outlive the outage")
+	}
+}
+
 func configuration(t *testing.T, issuer, store string, clients int) []byte {
 	t.Helper()
 	c := map[string]any{

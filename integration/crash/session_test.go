@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"time"
 )
 
 // session is one authorization as its client knows it.
@@ -29,6 +30,23 @@ func (c *tally) add(what string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.counts[what]++
+}
+
+// reaches returns once something has happened so often.
+func (c *tally) reaches(ctx context.Context, what string, n int) error {
+	for {
+		c.mu.Lock()
+		enough := c.counts[what] >= n || len(c.errs) > 0
+		c.mu.Unlock()
+		if enough {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("too few %s: %w", what, ctx.Err())
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 }
 
 func (c *tally) violation(format string, args ...any) {
