@@ -3,14 +3,15 @@ package oauth
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/seed-e797c9ce/oauth/internal/jose"
+	"github.com/seed-e797c9ce/oauth/internal/strictjson"
 	"github.com/seed-e797c9ce/oauth/resource"
 	"github.com/seed-e797c9ce/oauth/store"
 )
@@ -70,19 +71,36 @@ func (p *Provider) parseAccessToken(ctx context.Context, token string) (*resourc
 	}
 	// Judged at the moment of its issue: that it has expired does not make it
 	// somebody else's.
-	var issued struct {
-		At int64 `json:"iat"`
+	issued, err := issuedAt(claims)
+	if err != nil {
+		return nil, err
 	}
-	if err := json.Unmarshal(claims, &issued); err != nil {
-		return nil, fmt.Errorf("%w: iat is not a number", errBadToken)
-	}
-	t, err := resource.ParseClaims(claims, p.cfg.Issuer, time.Unix(issued.At, 0))
+	t, err := resource.ParseClaims(claims, p.cfg.Issuer, issued)
 	if err != nil {
 		return nil, err
 	}
 	ring.seen.Put(token, t)
 	return t, nil
 }
+
+// issuedAt reads iat from the claims of a token of ours.
+func issuedAt(claims []byte) (at time.Time, err error) {
+	err = strictjson.Each(claims, claimsDepth, func(name, value []byte) error {
+		if string(name) != "iat" {
+			return nil
+		}
+		seconds, err := strconv.ParseInt(string(value), 10, 64)
+		at = time.Unix(seconds, 0)
+		return err
+	})
+	if err != nil || at.IsZero() {
+		return at, fmt.Errorf("%w: iat cannot be read", errBadToken)
+	}
+	return at, nil
+}
+
+// claimsDepth is how deep claims may be nested: as resource.ParseClaims has it.
+const claimsDepth = 16
 
 // clockSkew is how far the clock of another instance may be ahead.
 const clockSkew = time.Minute
