@@ -15,7 +15,7 @@ import (
 
 var (
 	testName = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
-	runName  = regexp.MustCompile(`(?m)t\.Run\("([A-Z][A-Z0-9-]*\d) |^\t\t"(M\d+) `)
+	runName  = regexp.MustCompile(`(?m)t\.Run\("([ARM]\d+|HIST-\d+) |^\t\t"(M\d+) `)
 	quoted   = regexp.MustCompile("`(Test\\w+)`")
 )
 
