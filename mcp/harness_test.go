@@ -7,6 +7,7 @@ import (
 	"html"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -300,10 +301,16 @@ func (h *host) register(metadata map[string]any) answer {
 // document puts a client's metadata document on the web.
 func (h *host) document(id string, members map[string]any) {
 	h.t.Helper()
+	h.web[id] = string(documentOf(h.t, id, members))
+}
+
+func documentOf(t testing.TB, id string, members map[string]any) []byte {
+	t.Helper()
+	members = maps.Clone(members)
 	members["client_id"] = id
 	body, err := json.Marshal(members)
-	require.NoError(h.t, err)
-	h.web[id] = string(body)
+	require.NoError(t, err)
+	return body
 }
 
 // basic is an Authorization header.

@@ -153,6 +153,24 @@ func TestVendors(t *testing.T) {
 	}
 }
 
+// Where documents cannot be fetched, because a firewall stops it, they are pinned.
+func TestVendorsPinned(t *testing.T) {
+	for name, v := range vendors {
+		if v.id == "" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t, func(h *host) {
+				h.profile.Pinned = map[string][]byte{v.id: documentOf(t, v.id, v.metadata)}
+			})
+			h.connect(v).refresh()
+			if v.auth != "jwt" { // whose keys are still where the document says
+				assert.Zero(t, h.fetched)
+			}
+		})
+	}
+}
+
 // The row about signed assertions, as its one deployed client makes them.
 func TestVendorThatSigns(t *testing.T) {
 	t.Run("A13 a client that can sign must, with the endpoint or the issuer as audience", func(t *testing.T) {
