@@ -117,6 +117,9 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 		return err
 	}
 	if o.app.Auto != "" {
+		if a, ok := listener.Addr().(*net.TCPAddr); !ok || !a.IP.IsLoopback() {
+			return errors.New("-auto lets anybody in: -addr must be a loopback address")
+		}
 		slog.Warn("FOR TESTS ONLY: EVERYBODY WHO REACHES THIS SERVER IS LET IN", "auto", o.app.Auto)
 	}
 

@@ -26,8 +26,22 @@ import (
 //
 // A tool must not ask resource.FromContext: within a session its context is that
 // of the session's first request, whose token is not this call's.
+//
+// A stream that a client keeps open for what the server has to say (GET) ends when
+// its token expires: the client opens another, with the token that it has then.
 func Handler(next http.Handler) http.Handler {
-	return auth.RequireBearerToken(tokenInfo, &auth.RequireBearerTokenOptions{ClockSkew: moment})(next)
+	return auth.RequireBearerToken(tokenInfo, &auth.RequireBearerTokenOptions{ClockSkew: moment})(whileValid(next))
+}
+
+func whileValid(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if info := auth.TokenInfoFromContext(r.Context()); info != nil && r.Method == http.MethodGet {
+			ctx, cancel := context.WithDeadline(r.Context(), info.Expiration)
+			defer cancel()
+			r = r.WithContext(ctx)
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // moment keeps the SDK from refusing, without a challenge, a token that expires

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/auth"
@@ -138,6 +139,23 @@ func TestTheSDKDoesNotJudgeExpiryAgain(t *testing.T) {
 	ctx := resource.NewContext(r.Context(), &resource.Token{Subject: "ann", ExpiresAt: time.Now().Add(-time.Millisecond)})
 	h.ServeHTTP(httptest.NewRecorder(), r.WithContext(ctx))
 	assert.True(t, reached)
+}
+
+// A stream outlives the request that opened it; it must not outlive the token.
+func TestR6_StreamsEndWithTheirToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := server(t)
+		session := begin(t, h, "ann/app/read")
+		opened := time.Now()
+		r := httptest.NewRequest(http.MethodGet, endpoint, nil)
+		r.Header.Set("Accept", "text/event-stream")
+		r.Header.Set("Authorization", "Bearer ann/app/read")
+		r.Header.Set("Mcp-Session-Id", session)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		assert.Equal(t, http.StatusOK, w.Code)
+		assert.Equal(t, time.Hour, time.Since(opened), "verify's tokens live for an hour")
+	})
 }
 
 func TestCallerWithoutHandlerIsNobody(t *testing.T) {
