@@ -51,14 +51,15 @@ func parseAuthorization(value string) (string, error) {
 func token68(s string) bool {
 	trimmed := strings.TrimRight(s, "=")
 	for i := 0; i < len(trimmed); i++ {
-		c := trimmed[i]
-		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
-		if !letter && (c < '0' || c > '9') && c != '-' && c != '.' && c != '_' && c != '~' && c != '+' && c != '/' {
+		if c := trimmed[i]; c >= 128 || token68Bytes[c/64]>>(c%64)&1 == 0 {
 			return false
 		}
 	}
 	return trimmed != ""
 }
+
+// token68Bytes has a bit for each byte: digits, + - . and /, then letters, _ and ~.
+var token68Bytes = [2]uint64{0x03ff_e800_0000_0000, 0x47ff_fffe_87ff_fffe}
 
 // inQuery reports whether a parameter is called access_token, in any spelling.
 func inQuery(query string) bool {

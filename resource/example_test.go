@@ -83,26 +83,42 @@ func ExampleServer_Require() {
 	// 200
 }
 
-// An MCP server, say, has one URL for many tools, and what a request needs stands
-// in its body.
+// What a request needs can stand in its body.
 func ExampleServer_RequireFunc() {
 	api := exampleServer()
-	perTool := func(r *http.Request) ([]string, error) {
-		var call struct {
-			Method string `json:"method"`
-			Params struct {
-				Name string `json:"name"`
-			} `json:"params"`
+	byAction := func(r *http.Request) ([]string, error) {
+		var order struct {
+			Action string `json:"action"`
 		}
-		if err := resource.ReadJSON(r, &call); err != nil {
+		if err := resource.ReadJSON(r, &order); err != nil {
 			return nil, err
 		}
-		if call.Method == "tools/call" && call.Params.Name == "delete_note" {
+		if order.Action == "delete" {
 			return []string{"notes:write"}, nil
 		}
 		return []string{"notes:read"}, nil
 	}
-	h := api.RequireFunc(perTool)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := api.RequireFunc(byAction)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Println("called")
+	}))
+	show(h, "reader", `{"action":"list"}`)
+	show(h, "reader", `{"action":"delete"}`)
+	show(h, "owner", `{"action":"delete"}`)
+	// Output:
+	// called
+	// 200
+	// 403 Bearer error="insufficient_scope", error_description="the access token does not have the scopes that this needs", scope="notes:write", resource_metadata="https://api.example.com/.well-known/oauth-protected-resource/notes"
+	// called
+	// 200
+}
+
+// An MCP server has one URL for many tools.
+func ExampleServer_RequireTools() {
+	api := exampleServer()
+	h := api.RequireTools(map[string][]string{
+		"list_notes":  {"notes:read"},
+		"delete_note": {"notes:write"},
+	})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Println("called")
 	}))
 	show(h, "reader", `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`)
@@ -111,7 +127,7 @@ func ExampleServer_RequireFunc() {
 	// Output:
 	// called
 	// 200
-	// 403 Bearer error="insufficient_scope", error_description="the access token does not have the scopes that this needs", scope="notes:write", resource_metadata="https://api.example.com/.well-known/oauth-protected-resource/notes"
+	// 403 Bearer error="insufficient_scope", error_description="the access token does not have the scopes that this needs", scope="notes:read notes:write", resource_metadata="https://api.example.com/.well-known/oauth-protected-resource/notes"
 	// called
 	// 200
 }
