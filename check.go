@@ -38,6 +38,10 @@ func (p *Provider) Check(ctx context.Context, client *http.Client) error {
 	own := http.Client{}
 	if client != nil {
 		own = *client
+	} else if t, ok := http.DefaultTransport.(*http.Transport); ok {
+		t = t.Clone()
+		defer t.CloseIdleConnections() // a server that ends would wait for them
+		own.Transport = t
 	}
 	own.Jar = nil
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
