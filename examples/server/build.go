@@ -17,6 +17,7 @@ import (
 
 	"github.com/seed-e797c9ce/oauth"
 	"github.com/seed-e797c9ce/oauth/examples/internal/site"
+	"github.com/seed-e797c9ce/oauth/otel"
 	"github.com/seed-e797c9ce/oauth/resource"
 	"github.com/seed-e797c9ce/oauth/store"
 )
@@ -25,7 +26,7 @@ import (
 var pageFiles embed.FS
 
 // build makes the provider and everything around it.
-func build(ctx context.Context, c *config, s store.Store, secret []byte) (*oauth.Provider, http.Handler, error) {
+func build(ctx context.Context, c *config, s store.Store, secret []byte, observer *otel.Observer) (*oauth.Provider, http.Handler, error) {
 	pages, err := site.NewPages(pageFiles, "pages/*.html")
 	if err != nil {
 		return nil, nil, err
@@ -38,7 +39,7 @@ func build(ctx context.Context, c *config, s store.Store, secret []byte) (*oauth
 	if err != nil {
 		return nil, nil, err
 	}
-	provider, err := newProvider(c, s, secret, app)
+	provider, err := newProvider(c, s, secret, observer, app)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -57,13 +58,16 @@ func build(ctx context.Context, c *config, s store.Store, secret []byte) (*oauth
 	return provider, mux, addAPI(mux, c, provider, app)
 }
 
-func newProvider(c *config, s store.Store, secret []byte, app *site.Site) (*oauth.Provider, error) {
+func newProvider(c *config, s store.Store, secret []byte, observer *otel.Observer, app *site.Site) (*oauth.Provider, error) {
 	cfg := oauth.Config{
 		Issuer: c.Issuer, Store: s, Session: app.Session, LoginURL: "/login", Users: app.User,
 		Scopes: c.Scopes, Resources: c.resources(), Policy: c.policy(),
 	}
 	if len(secret) > 0 {
 		cfg.Secret = secret
+	}
+	if observer != nil {
+		cfg.Observe, cfg.OnEvent = observer.Observe, observer.OnEvent
 	}
 	var p *oauth.Provider
 	if c.AutoConsent {

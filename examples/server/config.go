@@ -37,6 +37,9 @@ type config struct {
 	RefreshTokenLifetime int64  `json:"refresh_token_lifetime"`
 	RefreshGrace         *int64 `json:"refresh_grace"`
 
+	// Telemetry is where metrics and spans go: stderr, or nowhere if it is absent.
+	Telemetry string `json:"telemetry"`
+
 	// For unattended tests, with a loopback issuer only: who is signed in
 	// without having been asked, and whether everything is consented to.
 	AutoLogin   string `json:"auto_login"`
@@ -111,7 +114,7 @@ func parseConfig(text []byte) (*config, error) {
 	if c.Store == "" {
 		c.Store = "memory"
 	}
-	return &c, errors.Join(c.checkUsers(), c.checkLifetimes(), c.checkAutomatic(), c.checkClients())
+	return &c, errors.Join(c.checkUsers(), c.checkLifetimes(), c.checkAutomatic(), c.checkClients(), c.checkTelemetry())
 }
 
 // at adds the line.
@@ -169,6 +172,13 @@ func (c *config) checkAutomatic() error {
 	}
 	if u, err := url.Parse(c.Issuer); err != nil || !loopback(u.Hostname()) {
 		return errors.New("auto_login and auto_consent let anybody in: they are for issuers on a loopback address only")
+	}
+	return nil
+}
+
+func (c *config) checkTelemetry() error {
+	if c.Telemetry != "" && c.Telemetry != "stderr" {
+		return errors.New("telemetry: must be stderr, or absent")
 	}
 	return nil
 }

@@ -43,7 +43,7 @@ func TestEveryKeyOfTheFile(t *testing.T) {
 		"users": [{"subject": "u", "username": "n", "password": "p", "email": "e", "name": "N", "active": false}],
 		"scopes": {"r": "Read", "w": "Write"}, "resources": [{"identifier": "https://api.example", "scopes": ["r"]}],
 		"code_lifetime": 1, "access_token_lifetime": 2, "refresh_token_lifetime": 3, "refresh_grace": 4,
-		"auto_login": "u", "auto_consent": true}`))
+		"auto_login": "u", "auto_consent": true, "telemetry": "stderr"}`))
 	require.NoError(t, err)
 	assert.Equal(t, oauth.Policy{CodeLifetime: time.Second, AccessTokenLifetime: 2 * time.Second,
 		RefreshTokenLifetime: 3 * time.Second, RefreshGrace: 4 * time.Second}, c.policy())
@@ -134,4 +134,9 @@ func TestErrorsOfTheProviderReachTheOperator(t *testing.T) {
 		})
 	}
 	assert.Error(t, run(t.Context(), "no-such-file.json", "", "", t.Output()))
+}
+
+func TestTelemetryGoesWhereItCan(t *testing.T) {
+	_, err := parseConfig([]byte(`{"telemetry": "elsewhere"}`))
+	assert.ErrorContains(t, err, "telemetry: must be stderr")
 }

@@ -62,7 +62,12 @@ func run(ctx context.Context, file, addr, secret string, out io.Writer) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, closeStore()) }()
-	provider, handler, err := build(ctx, c, s, []byte(secret))
+	observer, flush, err := telemetry(c.Telemetry)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, flush(context.WithoutCancel(ctx))) }()
+	provider, handler, err := build(ctx, c, s, []byte(secret), observer)
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
@@ -76,11 +81,12 @@ func run(ctx context.Context, file, addr, secret string, out io.Writer) (err err
 	}
 	defer listener.Close()
 
-	var cleanup sync.WaitGroup
-	defer cleanup.Wait()
-	cleaning, stopCleaning := context.WithCancel(ctx)
-	defer stopCleaning()
-	cleanup.Go(func() { provider.RunCleanup(cleaning, cleanupEvery) }) // it returns the context's error only
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	besideCtx, stopBeside := context.WithCancel(ctx)
+	defer stopBeside()
+	beside.Go(func() { provider.RunCleanup(besideCtx, cleanupEvery) }) // it returns the context's error only
+	beside.Go(func() { serve.Check(besideCtx, provider) })
 
 	fmt.Fprintf(out, "listening on http://%s\n", listener.Addr())
 	return serve.All(ctx, map[net.Listener]http.Handler{listener: handler})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -12,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -260,4 +262,78 @@ func TestSIGTERMEndsTheProgramWell(t *testing.T) {
 		assert.Empty(t, rest, "one line, no more")
 		assert.NoError(t, cmd.Wait())
 	}
+}
+
+// logged is what the program logs until the test ends.
+func logged(t *testing.T) *lockedBuffer {
+	t.Helper()
+	b, before := &lockedBuffer{}, slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(b, nil)))
+	t.Cleanup(func() { slog.SetDefault(before) })
+	return b
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func TestTheCheckFindsNothing(t *testing.T) {
+	log := logged(t)
+	file, _ := writeConfig(t, nil)
+	start(t, file)
+	assert.Eventually(t, func() bool { return strings.Contains(log.String(), "client_auth_failed") }, 10*time.Second, 10*time.Millisecond, "the check calls the token endpoint")
+	assert.NotContains(t, log.String(), "finding")
+}
+
+func TestTheCheckFindsAResourceThatIsNotServed(t *testing.T) {
+	log := logged(t)
+	file, issuer := writeConfig(t, nil)
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	var c map[string]any
+	require.NoError(t, json.Unmarshal(text, &c))
+	c["resources"] = append(c["resources"].([]any), map[string]any{"identifier": issuer + "/other"})
+	text, err = json.Marshal(c)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, text, 0o600))
+	start(t, file)
+	assert.Eventually(t, func() bool { return strings.Contains(log.String(), "oauth-protected-resource/other is not found") }, 10*time.Second, 10*time.Millisecond)
+}
+
+func TestTelemetryIsFlushedAtTheEnd(t *testing.T) {
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	before := os.Stderr
+	os.Stderr = w
+	t.Cleanup(func() { os.Stderr = before })
+	written := make(chan string, 1)
+	go func() { // ends with the pipe
+		text, _ := io.ReadAll(r)
+		written <- string(text)
+	}()
+	t.Run("run", func(t *testing.T) {
+		file, issuer := writeConfig(t, map[string]any{"telemetry": "stderr"})
+		start(t, file)
+		res, err := http.Get(issuer + "/oauth/jwks")
+		require.NoError(t, err)
+		res.Body.Close()
+	})
+	os.Stderr = before
+	require.NoError(t, w.Close())
+	text := <-written
+	assert.Contains(t, text, "oauth jwks")
+	assert.Contains(t, text, "oauth.server.requests")
 }

@@ -1,12 +1,15 @@
-// Package serve runs HTTP servers until it is told to stop.
+// Package serve runs HTTP servers until it is told to stop, and checks them.
 package serve
 
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/seed-e797c9ce/oauth"
 )
 
 const (
@@ -42,4 +45,20 @@ func All(ctx context.Context, handlers map[net.Listener]http.Handler) error {
 		errs = append(errs, s.Shutdown(stopping))
 	}
 	return errors.Join(errs...)
+}
+
+// Check looks once at the provider over its public URL, which must be served by
+// now or soon, and logs what it finds.
+func Check(ctx context.Context, p *oauth.Provider) {
+	err := p.Check(ctx, nil)
+	if err == nil || ctx.Err() != nil {
+		return // all is well, or the program ends
+	}
+	findings := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		findings = joined.Unwrap()
+	}
+	for _, finding := range findings {
+		slog.WarnContext(ctx, "check", "finding", finding)
+	}
 }
