@@ -254,6 +254,11 @@ func TestEveryWayOfClientAuthenticationGoesWithAnIDJAG(t *testing.T) {
 	assert.Equal(t, ok, post(w.p, "/oauth/token", form), "client_secret_post")
 	form = url.Values{"grant_type": {jwtBearer}, "assertion": {jag(t, "client_id", "signer")}, "client_assertion_type": {kindJWT}, "client_assertion": {good(t, "signer")}}
 	assert.Equal(t, ok, post(w.p, "/oauth/token", form), "private_key_jwt")
+	form = url.Values{"grant_type": {jwtBearer}, "assertion": {jag(t, "client_id", document)}, "client_assertion_type": {kindJWT}, "client_assertion": {good(t, document)}}
+	assert.Equal(t, ok, post(w.p, "/oauth/token", form), "with a metadata document")
+	form.Del("assertion")
+	form.Set("client_assertion", good(t, document))
+	assert.Equal(t, request, post(w.p, "/oauth/token", form), "without what it asks for")
 }
 
 func TestTheAppLinksUsers(t *testing.T) {

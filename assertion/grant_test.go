@@ -136,9 +136,24 @@ func newProvider(w *world, issuer string, cfg assertion.Config) (*oauth.Provider
 		Keys:       oauth.StaticKeys{{Signer: keys()["other"].Signer}},
 		Secret:     []byte("0123456789abcdef0123456789abcdef"),
 		Policy:     oauth.Policy{BcryptCost: 4},
-		Extensions: []oauth.Extension{assertion.New(cfg)},
+		Extensions: []oauth.Extension{assertion.New(cfg), documents(w.t)},
 		Logger:     slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
+}
+
+// document is the ID of a client that a document describes.
+const document = "https://app.example/client.json"
+
+func documents(t testing.TB) oauth.Extension {
+	return func(r *oauth.Registry) error {
+		r.ClientSource(func(_ context.Context, id string) (*oauth.Client, error) {
+			if id != document {
+				return nil, store.ErrNotFound
+			}
+			return &oauth.Client{ID: id, Trust: store.TrustDocument, AuthMethod: "private_key_jwt", JWKS: jwks(t, keys()["ES256"]), GrantTypes: []string{jwtBearer}, Scopes: []string{"read"}}, nil
+		})
+		return nil
+	}
 }
 
 // jag makes an ID-JAG of acme for the client ide.

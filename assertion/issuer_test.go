@@ -233,3 +233,27 @@ func TestKeysOfIssuersAreFetchedFromPublicAddressesOnly(t *testing.T) {
 		assert.Equal(t, client != nil, connections.Swap(0) > 0, name)
 	}
 }
+
+// What was not asked for because others had asked too much is asked for as soon
+// as it may be.
+func TestARequestThatWasNotMadeIsMadeLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.serve = func(rw http.ResponseWriter, _ *http.Request) { rw.Write(jwks(t, keys()["ES256"])) }
+		use := func(uri string) answer {
+			return token(w.p, good(t, uri), "grant_type", jwtBearer, "assertion", jag(t, "client_id", uri))
+		}
+		uris := make([]string, 11)
+		for i := range uris {
+			uris[i] = "https://keys.example/" + string(rune('a'+i))
+			w.register(oauth.Client{ID: uris[i], AuthMethod: "private_key_jwt", JWKSURI: uris[i]})
+		}
+		for _, uri := range uris[:10] {
+			require.Equal(t, ok, use(uri))
+		}
+		time.Sleep(30 * time.Second)
+		require.Equal(t, invalid, use(uris[10]))
+		time.Sleep(31 * time.Second)
+		require.Equal(t, ok, use(uris[10]))
+	})
+}

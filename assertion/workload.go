@@ -170,11 +170,12 @@ func (g *grants) named(subject string) (Workload, bool) {
 }
 
 // authenticate recognises a workload for oauth.Registry.ClientAuth: by its
-// assertion, which is all that it shows. At endpoints that are about a token it
-// is nobody, since an assertion is not spent there.
+// assertion, which is all that it shows. It comes after the other methods, so
+// that who has a client_assertion is that client. At endpoints that are about a
+// token a workload is nobody, since an assertion is not spent there.
 func (g *grants) authenticate(ctx context.Context, c oauth.Credentials) (*oauth.Client, error) {
 	if c.Form.Get("grant_type") != grantType || !c.Form.Has("assertion") || c.Form.Has("token") ||
-		c.ClientID != "" || c.Secret != "" || c.Basic || c.Form.Has("client_assertion") || c.Form.Has("client_assertion_type") {
+		c.ClientID != "" || c.Secret != "" {
 		return nil, nil
 	}
 	parsed, err := parse(c.Form.Get("assertion"))

@@ -37,6 +37,11 @@ func TestAWorkloadGetsATokenForItself(t *testing.T) {
 	assert.Equal(t, notes, got.Resource, "the first of its resources")
 	got = w.ask(w.p, "", credential(t, "ref", "other"))
 	assert.Equal(t, "read", got.Scope, "the second rule")
+	client, err := w.p.Client(t.Context(), "other")
+	require.NoError(t, err)
+	res, err := w.p.ClientCredentials(t.Context(), client, oauth.ClientCredentialsRequest{})
+	require.NoError(t, err)
+	assert.NotContains(t, res.Extra, "resource", "other grants are as they were")
 }
 
 func TestTheAccessOfAWorkloadEnds(t *testing.T) {
