@@ -24,10 +24,14 @@ func TestMetadataAtEveryWellKnown(t *testing.T) {
 			"/.well-known/oauth-authorization-server/t1", "/.well-known/openid-configuration/t1",
 			"/t1/.well-known/openid-configuration", "/t1/.well-known/oauth-authorization-server",
 		}},
+		"https://auth.example/t1/oauth": {"/", "/t1/oauth", []string{ // a provider whose endpoints are right below its issuer
+			"/.well-known/oauth-authorization-server/t1/oauth", "/.well-known/openid-configuration/t1/oauth",
+			"/t1/oauth/.well-known/openid-configuration", "/t1/oauth/.well-known/oauth-authorization-server",
+		}},
 		"http://localhost:8080": {"/", "", []string{"/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"}},
 	} {
 		f := newFixture(t, func(cfg *oauth.Config) { cfg.Issuer, cfg.Prefix = iss, c.prefix })
-		origin := strings.TrimSuffix(iss, "/t1")
+		origin := strings.TrimSuffix(strings.TrimSuffix(iss, "/oauth"), "/t1")
 		for _, path := range c.paths {
 			r := httptest.NewRequest("GET", path, nil)
 			r.Host = "evil.test"
