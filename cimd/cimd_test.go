@@ -340,3 +340,41 @@ func TestA13_MethodIsChosenFromWhatBothSidesCan(t *testing.T) {
 type transport func(*http.Request) (*http.Response, error)
 
 func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// A client whose user's enterprise vouches for it comes to the token endpoint
+// without any browser.
+func TestClientsOfAnEnterpriseAreKnownWithoutABrowser(t *testing.T) {
+	const grant, profile = "urn:ietf:params:oauth:grant-type:jwt-bearer", "urn:ietf:params:oauth:grant-profile:id-jag"
+	with := func(profiles ...string) func(*oauth.Config) {
+		return func(c *oauth.Config) {
+			c.Extensions = append(c.Extensions, func(r *oauth.Registry) error {
+				r.GrantType(grant, func(context.Context, *oauth.ClientRequest) (*oauth.Issuance, error) { return nil, store.ErrNotFound })
+				r.OnMetadata(func(m oauth.Metadata) { m["authorization_grant_profiles_supported"] = profiles })
+				return nil
+			})
+		}
+	}
+	both := []string{"authorization_code", grant}
+	f := newFixture(t, cimd.Config{}, serve(doc("grant_types", both)), with(profile))
+	c, err := f.p.Client(context.Background(), id)
+	require.NoError(t, err)
+	assert.Equal(t, both, c.GrantTypes)
+	assert.EqualValues(t, 1, f.web.requests.Load())
+
+	f = newFixture(t, cimd.Config{}, serve(doc()), with(profile))
+	c, err = f.p.Client(context.Background(), id)
+	require.NoError(t, err)
+	assert.NotContains(t, c.GrantTypes, grant, "a document has to name it")
+
+	f = newFixture(t, cimd.Config{}, serve(doc("grant_types", both)), with())
+	_, err = f.p.Client(context.Background(), id)
+	assert.ErrorIs(t, err, store.ErrNotFound)
+	assert.Zero(t, f.web.requests.Load())
+
+	f = newFixture(t, cimd.Config{}, serve(doc("grant_types", both)))
+	_, err = f.p.ParseAuthorization(context.Background(), request(id, cb))
+	require.NoError(t, err)
+	c, err = f.p.Client(context.Background(), id)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"authorization_code"}, c.GrantTypes, "the provider has no such grant")
+}

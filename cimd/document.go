@@ -46,6 +46,9 @@ const (
 
 	authNone       = "none"
 	authPrivateKey = "private_key_jwt"
+
+	grantAssertion = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+	profileIDJAG   = "urn:ietf:params:oauth:grant-profile:id-jag"
 )
 
 func refuse(format string, args ...any) error {
@@ -74,15 +77,14 @@ func (s *source) parse(id string, body []byte, early bool) (*oauth.Client, error
 		ResponseTypes: []string{"code"}, Scopes: s.cfg.Scopes,
 		URI: link(d.URI), LogoURI: link(d.LogoURI), PolicyURI: link(d.PolicyURI), TOSURI: link(d.TOSURI), Contacts: d.Contacts,
 	}
-	for _, scope := range strings.Fields(d.Scope) {
-		if slices.Contains(s.cfg.Scopes, scope) && !slices.Contains(c.DefaultScopes, scope) {
-			c.DefaultScopes = append(c.DefaultScopes, scope)
-		}
-	}
+	c.DefaultScopes = s.defaultScopes(d.Scope)
 	for _, grant := range []string{"authorization_code", "refresh_token"} {
 		if len(d.GrantTypes) == 0 || slices.Contains(d.GrantTypes, grant) {
 			c.GrantTypes = append(c.GrantTypes, grant)
 		}
+	}
+	if slices.Contains(d.GrantTypes, grantAssertion) && s.has("grant_types_supported", grantAssertion) {
+		c.GrantTypes = append(c.GrantTypes, grantAssertion)
 	}
 	if err := s.redirectURIs(&d, c); err != nil {
 		return nil, err
@@ -90,7 +92,7 @@ func (s *source) parse(id string, body []byte, early bool) (*oauth.Client, error
 	if err := s.checkKeys(&d); err != nil {
 		return nil, err
 	}
-	method, err := d.authMethod(early || s.assertions())
+	method, err := d.authMethod(early || s.has("token_endpoint_auth_methods_supported", authPrivateKey))
 	if err != nil {
 		return nil, err
 	}
@@ -98,6 +100,23 @@ func (s *source) parse(id string, body []byte, early bool) (*oauth.Client, error
 		c.JWKS, c.JWKSURI = d.JWKS, d.JWKSURI
 	}
 	return c, nil
+}
+
+// defaultScopes are what the document asks for, of what strangers may have. If
+// nothing of that is a scope of the app, and only one of an extension such as
+// offline_access, they are none: a token that allows nothing else is of no use.
+func (s *source) defaultScopes(scope string) (out []string) {
+	useful := false
+	for _, name := range strings.Fields(scope) {
+		if slices.Contains(s.cfg.Scopes, name) && !slices.Contains(out, name) {
+			_, own := s.reg.Config().Scopes[name]
+			out, useful = append(out, name), useful || own
+		}
+	}
+	if !useful {
+		return nil
+	}
+	return out
 }
 
 // redirectURIs keeps the addresses that the client may be answered at; the
@@ -134,10 +153,10 @@ func (s *source) checkRedirectURI(uri, applicationType string) error {
 	return s.reg.CheckRedirectURI(uri, applicationType)
 }
 
-// assertions reports whether clients of this provider can use private_key_jwt.
-func (s *source) assertions() bool {
-	methods, _ := s.reg.Provider().Metadata()["token_endpoint_auth_methods_supported"].([]string)
-	return slices.Contains(methods, authPrivateKey)
+// has reports whether the provider's metadata list something.
+func (s *source) has(member, value string) bool {
+	list, _ := s.reg.Provider().Metadata()[member].([]string)
+	return slices.Contains(list, value)
 }
 
 // authMethod chooses how the client authenticates. One that can sign does so

@@ -97,7 +97,7 @@ func (s *source) onRequest(ctx context.Context, params url.Values) (url.Values, 
 
 // client is the oauth.Registry's client source. It never asks for a document
 // that is at hand, so that one request of a client sees one document, and an ID
-// that nobody was granted anything for costs nobody else a request.
+// that is not known costs nobody else a request.
 func (s *source) client(ctx context.Context, id string) (*oauth.Client, error) {
 	if s.cfg.Allow == nil { // what is at hand was found to be an ID before
 		if c := s.cached(id); c != nil {
@@ -114,12 +114,8 @@ func (s *source) client(ctx context.Context, id string) (*oauth.Client, error) {
 	if c := s.cached(id); c != nil {
 		return c, nil
 	}
-	granted, err := s.reg.Config().Store.ListTokens(ctx, store.TokenQuery{ClientID: id}, "", 1)
-	if err != nil {
-		return nil, err
-	}
-	if len(granted) == 0 {
-		return nil, store.ErrNotFound
+	if known, err := s.known(ctx, id); err != nil || !known {
+		return nil, refusal(err)
 	}
 	if err := s.refresh(ctx, id, u); err != nil {
 		return nil, err
@@ -130,7 +126,18 @@ func (s *source) client(ctx context.Context, id string) (*oauth.Client, error) {
 	return nil, store.ErrNotFound
 }
 
-// refusal is what a client that is not allowed is answered: nothing is there.
+// known reports whether it may be worth a request who a client is that no
+// browser was sent with: somebody granted it something, or it may come with a
+// grant of somebody's enterprise (draft-ietf-oauth-identity-assertion-authz-grant).
+func (s *source) known(ctx context.Context, id string) (bool, error) {
+	if s.has("authorization_grant_profiles_supported", profileIDJAG) {
+		return true, nil
+	}
+	granted, err := s.reg.Config().Store.ListTokens(ctx, store.TokenQuery{ClientID: id}, "", 1)
+	return len(granted) > 0, err
+}
+
+// refusal is what a client is answered that is not to be: nothing is there.
 func refusal(err error) error {
 	if err != nil {
 		return err
