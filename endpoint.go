@@ -166,11 +166,13 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Write(body) // an error means that the client has gone
 }
 
-// marshal is json.Marshal, which would check and copy once more what a
-// TokenResponse writes.
+// marshal is json.Marshal, but for what is answered most.
 func marshal(v any) ([]byte, error) {
-	if t, ok := v.(*TokenResponse); ok {
-		return t.MarshalJSON()
+	switch v := v.(type) {
+	case *TokenResponse:
+		return v.MarshalJSON() // json.Marshal would check and copy it once more
+	case *Introspection:
+		return v.appendJSON(make([]byte, 0, 512))
 	}
 	return json.Marshal(v)
 }
