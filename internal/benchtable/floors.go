@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"math/big"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -56,15 +57,18 @@ func hash(times int) primitive {
 	}
 }
 
-// hashToken is the SHA-256 of the access token that came, in the form or in the
-// header.
+// hashToken is the SHA-256 of the access token that came.
 func hashToken(r *http.Request) {
-	token := r.PostForm.Get("token")
-	if token == "" {
-		token = strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
-	}
-	sum := sha256.Sum256([]byte(token))
+	sum := sha256.Sum256([]byte(accessToken(r)))
 	sink.Store(uint32(sum[0]))
+}
+
+// accessToken is in the form or in the header.
+func accessToken(r *http.Request) string {
+	if token := r.PostForm.Get("token"); token != "" {
+		return token
+	}
+	return strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
 }
 
 func basic(r *http.Request) {
@@ -91,13 +95,16 @@ func sign(key *ecdsa.PrivateKey, token string) primitive {
 	}
 }
 
-// verify makes one ES256 verification.
+// verify makes one ES256 verification (RFC 7518 §3.4) of the access token that
+// came: the SHA-256 of what is signed, and ECDSA.
 func verify(key *ecdsa.PrivateKey) primitive {
-	digest := sha256.Sum256([]byte("x"))
-	signature, err := ecdsa.SignASN1(rand.Reader, key, digest[:])
-	must(err)
-	return func(*http.Request) {
-		if !ecdsa.VerifyASN1(&key.PublicKey, digest[:], signature) {
+	return func(r *http.Request) {
+		token := accessToken(r)
+		dot := strings.LastIndexByte(token, '.')
+		digest := sha256.Sum256([]byte(token[:dot]))
+		signature, err := base64.RawURLEncoding.DecodeString(token[dot+1:])
+		must(err)
+		if !ecdsa.Verify(&key.PublicKey, digest[:], new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:])) {
 			panic("wrong signature")
 		}
 	}

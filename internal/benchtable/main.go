@@ -36,7 +36,7 @@ func main() {
 	operations := newBench().operations()
 	printRatios(operations, chosen, *rounds, *size)
 	if runtime.NumCPU() > 1 {
-		printScaling(operations, chosen, *rounds, *size)
+		printScaling(operations, chosen, *rounds, 5**size)
 	}
 }
 
