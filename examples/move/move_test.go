@@ -1,7 +1,9 @@
 package main
 
 import (
+	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -19,6 +21,7 @@ import (
 
 	"github.com/seed-e797c9ce/oauth"
 	"github.com/seed-e797c9ce/oauth/examples/internal/sqldb"
+	"github.com/seed-e797c9ce/oauth/examples/internal/stores"
 	"github.com/seed-e797c9ce/oauth/registration"
 	"github.com/seed-e797c9ce/oauth/store"
 )
@@ -148,6 +151,47 @@ func TestAProviderOnTheNewStoreGoesOn(t *testing.T) {
 	})
 }
 
+// TestTwoStoresInUse is what docs/stores.md says of a move without a stop, and of
+// a backup that is restored: a client that has refreshed since is signed out, and
+// what was revoked since is valid again, until the records are deleted.
+func TestTwoStoresInUse(t *testing.T) {
+	ctx, old, copied := t.Context(), store.NewMemory(), store.NewMemory()
+	before := provider(t, old)
+	_, _, err := before.RegisterClient(ctx, oauth.Client{
+		ID: "app", Public: true, ApplicationType: "native", RedirectURIs: []string{callback}, Scopes: []string{"read"},
+	})
+	require.NoError(t, err)
+	app, err := before.Client(ctx, "app")
+	require.NoError(t, err)
+	refreshed, revoked := consent(t, before, "app"), consent(t, before, "app")
+	_, err = copyStore(ctx, old, copied, nil)
+	require.NoError(t, err)
+	next, err := before.Refresh(ctx, app, oauth.RefreshRequest{RefreshToken: refreshed.RefreshToken})
+	require.NoError(t, err)
+	_, err = before.Revoke(ctx, app, revoked.RefreshToken)
+	require.NoError(t, err)
+	later := consent(t, before, "app")
+
+	after := provider(t, copied)
+	_, err = after.Refresh(ctx, app, oauth.RefreshRequest{RefreshToken: next.RefreshToken})
+	assert.ErrorIs(t, err, oauth.ErrInvalidGrant)
+	_, err = after.Refresh(ctx, app, oauth.RefreshRequest{RefreshToken: refreshed.RefreshToken})
+	assert.ErrorIs(t, err, oauth.ErrInvalidGrant, "the authorization was ended")
+	_, err = after.Verifier().VerifyToken(ctx, later.AccessToken)
+	assert.Error(t, err, "an authorization that began since")
+	_, err = after.Verifier().VerifyToken(ctx, revoked.AccessToken)
+	assert.NoError(t, err, "a revocation that is lost")
+
+	now := time.Now().UTC()
+	n, err := copied.RevokeTokens(ctx, store.TokenQuery{ClientID: "app"}, now, now.AddDate(0, 0, 7))
+	require.NoError(t, err)
+	assert.Equal(t, 1, n)
+	_, err = after.Refresh(ctx, app, oauth.RefreshRequest{RefreshToken: revoked.RefreshToken})
+	assert.ErrorIs(t, err, oauth.ErrInvalidGrant)
+	_, err = after.Verifier().VerifyToken(ctx, revoked.AccessToken)
+	assert.Error(t, err)
+}
+
 type registrationAnswer struct {
 	URI   string `json:"registration_client_uri"`
 	Token string `json:"registration_access_token"`
@@ -251,4 +295,30 @@ func TestTheProgram(t *testing.T) {
 
 	assert.ErrorContains(t, run(ctx, "mongodb://u:secret@h", to, "", io.Discard), "-from: store: must be")
 	assert.ErrorContains(t, run(ctx, "memory", "mongodb://u:secret@h", "", io.Discard), "-to: store: must be")
+}
+
+// BenchmarkCopy says how long a move takes: b.N authorizations to SQLite, on a
+// disk that is waited for, or to the empty store that MOVE_TO names.
+//
+//	go test -run '^$' -bench Copy -benchtime 5000x ./examples/move
+func BenchmarkCopy(b *testing.B) {
+	ctx, old := b.Context(), store.NewMemory()
+	for i := range b.N {
+		require.NoError(b, old.CreateToken(ctx, store.Token{ID: rand.Text(), ClientID: "app", Subject: fmt.Sprint(i), Scopes: []string{"read"}, Successor: make([]byte, 100)}))
+	}
+	require.NoError(b, old.CreateClient(ctx, store.Client{ID: "app"}))
+	name := "sqlite:" + filepath.Join(b.TempDir(), "oauth.db")
+	if to := os.Getenv("MOVE_TO"); to != "" {
+		name = to
+	}
+	fresh, done, err := stores.Open(ctx, name)
+	require.NoError(b, err)
+	b.ResetTimer()
+	n, err := copyStore(ctx, old, fresh, nil)
+	b.StopTimer()
+	require.NoError(b, err)
+	require.Equal(b, b.N, n.Tokens)
+	require.NoError(b, fresh.DeleteClient(ctx, "app")) // the next b.N begins anew
+	require.NoError(b, done())
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "authorizations/s")
 }
