@@ -124,6 +124,14 @@ var vendors = map[string]vendor{
 		redirect: "http://localhost:7777/callback", scope: "read offline_access", prompt: "consent", auth: "basic", granted: "read offline_access",
 		metadata: map[string]any{"client_name": "probe", "redirect_uris": []string{"http://localhost:7777/callback"}, "grant_types": both, "application_type": "native"},
 	},
+	"TypeScript SDK 2, with scopes of another server": {
+		redirect: "http://localhost:7777/callback", scope: "openid offline_access", prompt: "consent", auth: "none", granted: "read write offline_access",
+		metadata: map[string]any{"client_name": "probe", "redirect_uris": []string{"http://localhost:7777/callback"}, "token_endpoint_auth_method": "none", "scope": "openid offline_access"},
+	},
+	"Go SDK, with scopes of another server": {
+		id: "https://client.example/other.json", redirect: "http://localhost:7777/callback", scope: "openid offline_access", auth: "empty", granted: "read write offline_access",
+		metadata: map[string]any{"client_name": "probe", "redirect_uris": []string{"http://localhost:7777/callback"}, "scope": "openid offline_access"},
+	},
 	"Go SDK": {
 		id: "https://client.example/cimd.json", redirect: "http://localhost:7777/callback", scope: "offline_access read", auth: "empty", noResource: true, granted: "offline_access read",
 		metadata: map[string]any{"client_name": "probe", "redirect_uris": []string{"http://localhost:7777/callback"}},
