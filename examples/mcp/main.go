@@ -13,7 +13,6 @@ package main
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -30,12 +29,9 @@ import (
 	"syscall"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver sqlite
-
 	"github.com/seed-e797c9ce/oauth/examples/internal/serve"
+	"github.com/seed-e797c9ce/oauth/examples/internal/stores"
 	"github.com/seed-e797c9ce/oauth/examples/mcp/app"
-	"github.com/seed-e797c9ce/oauth/store"
-	"github.com/seed-e797c9ce/oauth/store/sqlstore"
 )
 
 const cleanupEvery = 10 * time.Minute
@@ -51,7 +47,7 @@ func main() {
 	flag.StringVar(&o.addr, "addr", "localhost:8080", "`host:port` to listen on")
 	flag.StringVar(&o.app.URL, "url", "", "public `URL`, which is the issuer; default: http:// and -addr")
 	flag.StringVar(&o.app.Auto, "auto", "", "FOR TESTS: the user with this `subject` (u-1) is signed in and consents, without being asked")
-	flag.StringVar(&o.store, "store", "", "SQLite `file` to keep everything in; default: in memory")
+	flag.StringVar(&o.store, "store", "memory", "where everything is kept: memory, sqlite:FILE, or a `URL` of postgres://, mysql:// or redis://")
 	flag.DurationVar(&o.app.AccessTTL, "access-ttl", 0, "lifetime of access tokens; default: 1h")
 	flag.Func("origin", "`origin` of web pages that may call the MCP server; may be repeated", func(s string) error {
 		o.app.Origins = append(o.app.Origins, s)
@@ -107,8 +103,11 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 		o.app.URL = "http://" + net.JoinHostPort(host, port)
 	}
 	o.app.URL = strings.TrimSuffix(o.app.URL, "/")
-	closeStore, err := openStore(ctx, &o)
-	if err != nil {
+	if o.secret != "" {
+		o.app.Secret = []byte(o.secret)
+	}
+	var closeStore func() error
+	if o.app.Store, closeStore, err = stores.Open(ctx, o.store); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeStore()) }()
@@ -136,29 +135,4 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 
 	fmt.Fprintf(out, "listening on http://%s\nMCP server: %s/mcp\n", listener.Addr(), o.app.URL)
 	return serve.All(ctx, map[net.Listener]http.Handler{listener: a})
-}
-
-// openStore opens the file, if there is to be one. The caller calls done at the
-// end.
-func openStore(ctx context.Context, o *options) (done func() error, err error) {
-	if o.secret != "" {
-		o.app.Secret = []byte(o.secret)
-	}
-	if o.store == "" {
-		o.app.Store = store.NewMemory()
-		return func() error { return nil }, nil
-	}
-	db, err := sql.Open("sqlite", "file:"+o.store+"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)")
-	if err != nil {
-		return nil, err
-	}
-	s, err := sqlstore.New(db, sqlstore.SQLite, sqlstore.Options{})
-	if err == nil {
-		err = s.Migrate(ctx)
-	}
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	o.app.Store = s
-	return db.Close, nil
 }

@@ -59,7 +59,7 @@ func start(t *testing.T, o options) (base string, stop func() error) {
 }
 
 func TestItEndsWhileAClientListens(t *testing.T) {
-	base, stop := start(t, options{addr: "127.0.0.1:0", app: app.Config{Auto: "u-1"}})
+	base, stop := start(t, options{addr: "127.0.0.1:0", store: "memory", app: app.Config{Auto: "u-1"}})
 	token, url := authorize(t, base), base+"/mcp"
 	res := send(t, http.MethodPost, url, token, "", `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}`)
 	session := res.Header.Get("Mcp-Session-Id")
@@ -77,7 +77,7 @@ func TestItEndsWhileAClientListens(t *testing.T) {
 func TestTokensOutliveTheProcess(t *testing.T) {
 	const url = "http://127.0.0.1:8080" // what the program is called; it listens elsewhere
 	o := options{
-		addr: "127.0.0.1:0", store: filepath.Join(t.TempDir(), "store.db"), secret: strings.Repeat("s", 32),
+		addr: "127.0.0.1:0", store: "sqlite:" + filepath.Join(t.TempDir(), "store.db"), secret: strings.Repeat("s", 32),
 		app: app.Config{URL: url, Auto: "u-1"},
 	}
 	base, stop := start(t, o)
@@ -90,9 +90,9 @@ func TestTokensOutliveTheProcess(t *testing.T) {
 }
 
 func TestAutomaticSignInIsForThisMachineOnly(t *testing.T) {
-	err := run(t.Context(), options{addr: "0.0.0.0:0", app: app.Config{URL: "http://localhost:8080", Auto: "u-1"}}, io.Discard)
+	err := run(t.Context(), options{addr: "0.0.0.0:0", store: "memory", app: app.Config{URL: "http://localhost:8080", Auto: "u-1"}}, io.Discard)
 	assert.ErrorContains(t, err, "loopback")
-	err = run(t.Context(), options{addr: "127.0.0.1:0", app: app.Config{URL: "https://notes.example", Auto: "u-1"}}, io.Discard)
+	err = run(t.Context(), options{addr: "127.0.0.1:0", store: "memory", app: app.Config{URL: "https://notes.example", Auto: "u-1"}}, io.Discard)
 	assert.ErrorContains(t, err, "loopback")
 }
 
