@@ -34,13 +34,21 @@ type Config struct {
 	// proxy is the proxy's.
 	Address func(r *http.Request) string
 
-	// HTTPClient fetches what clients publish: metadata documents and keys, see
+	// HTTPClient fetches what others publish: metadata documents and keys, see
 	// cimd.Config.HTTPClient and assertion.Config.HTTPClient. Nil: public addresses
 	// only, directly.
 	HTTPClient *http.Client
 
 	// Pinned are metadata documents by client ID, which are used and never fetched.
 	Pinned map[string][]byte
+
+	// Enterprises switch on enterprise-managed authorization: their users need not
+	// be asked. See assertion.Enterprise.
+	Enterprises []assertion.Enterprise
+
+	// Platforms switch on workload identity federation: what runs there gets tokens
+	// without being registered. See assertion.Platform.
+	Platforms []assertion.Platform
 }
 
 // Profile returns the extensions for oauth.Config.Extensions: client ID metadata
@@ -59,7 +67,7 @@ func Profile(cfg Config) []oauth.Extension {
 		}),
 		defaultForUnknown,
 		cimd.New(cimd.Config{Scopes: scopes, HTTPClient: cfg.HTTPClient, Pinned: cfg.Pinned}),
-		assertion.New(assertion.Config{HTTPClient: cfg.HTTPClient}),
+		assertion.New(assertion.Config{HTTPClient: cfg.HTTPClient, Enterprises: cfg.Enterprises, Platforms: cfg.Platforms}),
 	}
 	if !cfg.NoRegistration {
 		list = append(list, registration.New(registration.Config{Scopes: scopes, Address: cfg.Address}))

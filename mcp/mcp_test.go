@@ -1,7 +1,9 @@
 package mcp_test
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -9,11 +11,14 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-e797c9ce/oauth"
+	"github.com/seed-e797c9ce/oauth/assertion"
+	"github.com/seed-e797c9ce/oauth/internal/jose"
 	"github.com/seed-e797c9ce/oauth/mcp"
 	"github.com/seed-e797c9ce/oauth/store"
 )
@@ -79,4 +84,114 @@ func TestRegistrationsAreCountedByTheAppsAddress(t *testing.T) {
 	}
 	assert.Equal(t, http.StatusTooManyRequests, register(p, body, "192.0.2.1").Code)
 	assert.Equal(t, http.StatusCreated, register(p, body, "192.0.2.2").Code)
+}
+
+// A client that nobody has registered, with a user whom its enterprise vouches
+// for, and nobody at a browser: all that is needed is fetched by the app's
+// client.
+func TestEnterpriseManagedAuthorization(t *testing.T) {
+	const id, idp = "https://client.test/cimd.json", "https://idp.test"
+	key, err := jose.Generate("ES256")
+	require.NoError(t, err)
+	jwks, err := jose.MarshalJWKS([]jose.Key{key})
+	require.NoError(t, err)
+	p, err := newProvider(t, mcp.Config{
+		Scopes: []string{"read"},
+		HTTPClient: &http.Client{Transport: web{
+			id: `{"client_id":"` + id + `","client_name":"Client","redirect_uris":["https://client.test/cb"],"token_endpoint_auth_method":"private_key_jwt",` +
+				`"grant_types":["authorization_code","` + jwtBearer + `"],"jwks":` + string(jwks) + `}`,
+			idp + "/.well-known/openid-configuration": `{"issuer":"` + idp + `","jwks_uri":"` + idp + `/jwks"}`,
+			idp + "/jwks": string(jwks),
+		}},
+		Enterprises: []assertion.Enterprise{{
+			Issuer: assertion.Issuer{URL: idp},
+			User:   func(_ context.Context, c assertion.Claims) (string, error) { return "user-" + c.Subject, nil },
+		}},
+	})
+	require.NoError(t, err)
+	assert.Contains(t, p.Metadata()["grant_types_supported"], jwtBearer)
+	assert.Equal(t, []string{"urn:ietf:params:oauth:grant-profile:id-jag"}, p.Metadata()["authorization_grant_profiles_supported"])
+
+	signer, err := jose.Prepare(key)
+	require.NoError(t, err)
+	signed := func(typ string, claims map[string]any) string {
+		claims["aud"], claims["jti"] = "https://auth.example", typ
+		claims["iat"], claims["exp"] = time.Now().Unix(), time.Now().Add(time.Minute).Unix()
+		body, err := json.Marshal(claims)
+		require.NoError(t, err)
+		out, err := signer.Sign(t.Context(), typ, body)
+		require.NoError(t, err)
+		return out
+	}
+	w := ask(p, url.Values{
+		"assertion":             {signed("oauth-id-jag+jwt", map[string]any{"iss": idp, "sub": "1", "client_id": id, "scope": "read admin"})},
+		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
+		"client_assertion":      {signed("JWT", map[string]any{"iss": id, "sub": id})},
+	})
+	require.Equal(t, http.StatusOK, w.Code, w.Body)
+	var res struct {
+		Token string `json:"access_token"`
+		Scope string `json:"scope"`
+	}
+	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &res))
+	assert.Equal(t, "read", res.Scope, "and no scope that strangers may not have")
+	token, err := p.Verifier().VerifyToken(t.Context(), res.Token)
+	require.NoError(t, err)
+	assert.Equal(t, "user-1", token.Subject)
+
+	// Who registers itself does not get the grant, whatever it asks for.
+	w = register(p, `{"redirect_uris":["http://127.0.0.1/callback"],"grant_types":["authorization_code","`+jwtBearer+`"]}`, "")
+	require.Equal(t, http.StatusCreated, w.Code)
+	assert.NotContains(t, w.Body.String(), jwtBearer)
+}
+
+func TestWorkloadIdentityFederation(t *testing.T) {
+	const platform = "https://platform.test"
+	key, err := jose.Generate("ES256")
+	require.NoError(t, err)
+	jwks, err := jose.MarshalJWKS([]jose.Key{key})
+	require.NoError(t, err)
+	p, err := newProvider(t, mcp.Config{
+		Scopes:     []string{"read"},
+		HTTPClient: &http.Client{Transport: web{platform + "/jwks": string(jwks)}},
+		Platforms: []assertion.Platform{{
+			Issuer: assertion.Issuer{URL: platform, JWKSURI: platform + "/jwks"},
+			Rules:  []assertion.Rule{{Claims: map[string]string{"sub": "agent"}, Workload: assertion.Workload{Subject: "agent", Scopes: []string{"admin"}}}},
+		}},
+	})
+	require.NoError(t, err)
+	assert.NotContains(t, p.Metadata(), "authorization_grant_profiles_supported")
+	signer, err := jose.Prepare(key)
+	require.NoError(t, err)
+	for sub, status := range map[string]int{"agent": http.StatusOK, "another": http.StatusBadRequest} {
+		a, err := signer.Sign(t.Context(), "JWT", fmt.Appendf(nil, `{"iss":%q,"sub":%q,"aud":"https://auth.example/oauth/token","jti":%[2]q,"iat":%d,"exp":%d}`, platform, sub, time.Now().Unix(), time.Now().Unix()+60))
+		require.NoError(t, err)
+		assert.Equal(t, status, ask(p, url.Values{"assertion": {a}}).Code, sub)
+	}
+}
+
+const jwtBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+
+func ask(p *oauth.Provider, form url.Values) *httptest.ResponseRecorder {
+	form.Set("grant_type", jwtBearer)
+	r := httptest.NewRequest("POST", "/oauth/token", strings.NewReader(form.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	w := httptest.NewRecorder()
+	p.ServeHTTP(w, r)
+	return w
+}
+
+// web is documents by URL.
+type web map[string]string
+
+func (h web) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	body, ok := h[r.URL.String()]
+	if !ok {
+		http.NotFound(w, r)
+		return w.Result(), nil
+	}
+	w.Header().Set("Content-Type", "application/json")
+	io.WriteString(w, body)
+	return w.Result(), nil
 }
