@@ -1,7 +1,8 @@
 // Package mcp is the profile for authorization servers of the Model Context
 // Protocol: the extensions with which MCP clients of every vendor connect
 // without any set-up by their users. It chooses and configures; what the
-// extensions do is theirs to say.
+// extensions do is theirs to say. Its one rule of its own is about requests for
+// scopes that do not exist: see Profile.
 package mcp
 
 import (
