@@ -93,11 +93,13 @@ func (r record) hash(h Hash) record {
 }
 
 // A reader takes a record apart. Nothing else may hold the record: byte slices
-// that the reader returns are parts of it. Strings are parts of one copy.
+// that the reader returns are parts of it. Strings are parts of one copy, and
+// lists of them of one array.
 type reader struct {
-	rec  record
-	text string
-	at   int
+	rec   record
+	text  string
+	at    int
+	lists []string
 }
 
 func read(rec record) *reader { return &reader{rec: rec, text: string(rec)} }
@@ -133,11 +135,14 @@ func (r *reader) strings() []string {
 	if n == 0 {
 		return nil
 	}
-	list := make([]string, n)
-	for i := range list {
-		list[i] = r.string()
+	if cap(r.lists)-len(r.lists) < n {
+		r.lists = make([]string, 0, max(n, 8))
 	}
-	return list
+	begin := len(r.lists)
+	for range n {
+		r.lists = append(r.lists, r.string())
+	}
+	return r.lists[begin:len(r.lists):len(r.lists)]
 }
 
 func (r *reader) bytes() []byte {
