@@ -133,6 +133,16 @@ var codeCases = []caseOf{
 			c.alive(c.ok(c.exchange(client, code)).AccessToken)
 		}
 	}},
+	{"SEC-055 another client's code, where no consent is asked for", func(c *run) {
+		client := c.register(oauth.Client{Public: true, FirstParty: true, Scopes: []string{"read"}, RedirectURIs: []string{"https://own.example/cb"}})
+		twin := c.register(oauth.Client{Public: true, FirstParty: true, Scopes: []string{"read"}, RedirectURIs: []string{"https://own.example/cb"}})
+		code := c.person().code(c.params(client))
+		c.refused(c.exchange(twin, code), 400, oauth.ErrInvalidGrant)
+		got := c.ok(c.exchange(client, code))
+		c.refused(c.exchange(twin, code), 400, oauth.ErrInvalidGrant)
+		c.refused(c.refresh(twin, got.RefreshToken), 400, oauth.ErrInvalidGrant)
+		c.alive(got.AccessToken)
+	}},
 	{"SEC-056 no client at the token endpoint", func(c *run) {
 		code := c.person().code(c.params(app))
 		c.refused(c.do(form(issuer+"/oauth/token", c.exchangeForm(app, code))), 401, oauth.ErrInvalidClient)
@@ -211,7 +221,7 @@ var codeCases = []caseOf{
 		b, v := c.person(), c.params(app, "scope", "read write")
 		sent := b.consentForm(b.authorize(v))
 		sent["scope"] = []string{"read", "admin"}
-		q := c.redirected(b.visit("POST", "/oauth/consent", sent), v.Get("redirect_uri"), v.Get("state"))
+		q := c.redirected(b.visit("POST", "/oauth/consent?scope=write", sent), v.Get("redirect_uri"), v.Get("state"))
 		got := c.ok(c.exchange(app, q.Get("code"), "scope", "read write"))
 		require.Equal(c, "read", got.Scope)
 		c.refused(c.refresh(app, got.RefreshToken, "scope", "read write"), 400, oauth.ErrInvalidScope)
@@ -267,6 +277,23 @@ var codeCases = []caseOf{
 					default:
 						c.refused(a, 400, oauth.ErrInvalidGrant)
 					}
+				}
+			})
+		}
+	}},
+	{"SEC-064 what ends while the code is redeemed", func(c *run) {
+		for _, name := range []string{"consent revoked", "signed out everywhere", "client disabled", "client deleted"} {
+			c.sub(name, func(c *run) {
+				for range scaled(2, 1000) {
+					client := c.register(oauth.Client{Public: true, Scopes: []string{"read"}, RedirectURIs: []string{"https://ends.example/cb"}})
+					b := c.person()
+					code := b.code(c.params(client))
+					ended := c.meanwhile(func() { c.endings()[name](b.user, client) })
+					answers := c.burst(8, func(int) *http.Request {
+						return c.authenticated("/oauth/token", client, c.exchangeForm(client, code))
+					})
+					<-ended
+					c.nothingLeft(client, answers)
 				}
 			})
 		}

@@ -110,6 +110,36 @@ var refreshCases = []caseOf{
 		require.Len(c, won, 1)
 		c.ended(app, won[0])
 	}},
+	{"SEC-070 refresh at once, for different things", func(c *run) {
+		v := c.params(app, "scope", "read write")
+		v["resource"] = []string{apiURI, mcpURI}
+		first := c.ok(c.exchange(app, c.person().code(v)))
+		wanted := []url.Values{{}, {"scope": {"read"}}, {"scope": {"write"}, "resource": {apiURI}}, {"resource": {mcpURI}}, {"scope": {"admin"}}, {"resource": {evil}}}
+		next := map[string]bool{}
+		for i, a := range c.burst(36, func(i int) *http.Request {
+			form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {first.RefreshToken}}
+			for name, values := range wanted[i%6] {
+				form[name] = values
+			}
+			return c.authenticated("/oauth/token", app, form)
+		}) {
+			switch i % 6 {
+			case 4:
+				c.refused(a, 400, oauth.ErrInvalidScope)
+				continue
+			case 5:
+				c.refused(a, 400, "invalid_target")
+				continue
+			}
+			got := c.ok(a)
+			next[got.RefreshToken] = true
+			require.Equal(c, []string{"read write", "read", "write", "read write"}[i%6], got.Scope)
+		}
+		require.Len(c, next, 1)
+		for token := range next {
+			require.Equal(c, "read write", c.ok(c.refresh(app, token)).Scope)
+		}
+	}},
 	{"SEC-071 two generations old", func(c *run) {
 		first := c.login(app)
 		second := c.ok(c.refresh(app, first.RefreshToken))
