@@ -20,6 +20,9 @@
 //	token, _ := resource.FromContext(r.Context())
 //	notes := find(token.Subject)
 //
+// An MCP server is guarded with Server.RequireTools, which knows the scopes of
+// each tool.
+//
 // Three things that no configuration changes. A token is accepted only if it is
 // meant for this resource (its audience) and from one of the issuers, whatever
 // the verifier said. A verifier that cannot tell is answered with 503, never as
