@@ -21,7 +21,8 @@ import (
 )
 
 // Store is a store.Store in a bbolt file. Any number of goroutines may use it,
-// and any number of Stores one *bolt.DB. Its methods do what package store says.
+// and any number of Stores one *bolt.DB; bbolt locks its file, so one process has
+// it at a time. The methods do what package store says.
 type Store struct{ db *bolt.DB }
 
 // New returns a store in db, which the caller closes after the last call of a
