@@ -59,10 +59,7 @@ func (req *AuthorizationRequest) query() string {
 	return req.Params.Encode()
 }
 
-const (
-	maxParam = 4096 // bytes of one parameter
-	maxState = 4096
-)
+const maxParam = 4096 // bytes of one parameter
 
 // ParseAuthorization judges an authorization request: client, redirect URI and
 // everything else, in this order. If it returns an error together with a
