@@ -110,8 +110,12 @@ func (g *grants) addEnterprise(e Enterprise, general *http.Client) error {
 	if _, taken := g.enterprises[e.URL]; taken {
 		return errTwice
 	}
-	g.enterprises[e.URL] = &enterprise{e, newIssuer(e.Issuer)}
-	return e.check(g.reg.Config())
+	if err := e.check(g.reg.Config()); err != nil {
+		return err
+	}
+	by, err := newIssuer(e.Issuer)
+	g.enterprises[e.URL] = &enterprise{e, by}
+	return err
 }
 
 func (g *grants) addPlatform(p Platform, general *http.Client) error {
@@ -123,9 +127,13 @@ func (g *grants) addPlatform(p Platform, general *http.Client) error {
 	if _, taken := g.platforms[p.URL]; taken {
 		return errTwice
 	}
-	g.platforms[p.URL] = &platform{p, newIssuer(p.Issuer)}
+	if err := p.check(g.reg.Config(), g.targets); err != nil {
+		return err
+	}
+	by, err := newIssuer(p.Issuer)
+	g.platforms[p.URL] = &platform{p, by}
 	g.dynamic = g.dynamic || p.Decide != nil
-	return p.check(g.reg.Config(), g.targets)
+	return err
 }
 
 // onMetadata advertises the grant (§7.2 of the draft), and takes back that it is

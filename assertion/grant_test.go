@@ -220,3 +220,29 @@ func (w *world) ask(p *oauth.Provider, client, assertion string, pairs ...string
 var errDown = errors.New("down")
 
 func in(d time.Duration) int64 { return time.Now().Add(d).Unix() }
+
+// BenchmarkGrant is a whole token request with an ID-JAG.
+func BenchmarkGrant(b *testing.B) {
+	w := newWorld(b)
+	assertions := make([]string, b.N)
+	for i := range assertions {
+		assertions[i] = jag(b)
+	}
+	b.ResetTimer()
+	for _, a := range assertions {
+		if got := w.ask(w.p, "ide", a); got.Status != 200 {
+			b.Fatal(got)
+		}
+	}
+}
+
+// BenchmarkForgery is one that a stranger sends.
+func BenchmarkForgery(b *testing.B) {
+	w := newWorld(b)
+	a := sign(b, keys()["other"], "JWT", credentialClaims())
+	for b.Loop() {
+		if got := w.ask(w.p, "", a); got.Status != 400 {
+			b.Fatal(got)
+		}
+	}
+}

@@ -69,7 +69,6 @@ func (i Issuer) withDefaults(general *http.Client) Issuer {
 func (i *Issuer) check(own string) error {
 	u, err := url.Parse(i.URL)
 	https := err == nil && u.Scheme == "https" && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == ""
-	keys, keyErr := jose.ParseJWKS(i.JWKS)
 	switch {
 	case i.URL == "" || len(i.URL) > maxURL:
 		return fmt.Errorf("its URL must have 1 to %d bytes", maxURL)
@@ -78,10 +77,6 @@ func (i *Issuer) check(own string) error {
 		return errors.New("its URL is this provider itself")
 	case len(i.JWKS) > 0 && i.JWKSURI != "":
 		return errors.New("it has JWKS and JWKSURI: one of them says it")
-	case len(i.JWKS) > 0 && keyErr != nil:
-		return fmt.Errorf("its JWKS: %w", keyErr)
-	case len(i.JWKS) > 0 && (len(keys) == 0 || len(keys) > maxKeys):
-		return fmt.Errorf("its JWKS must have 1 to %d keys that can be used", maxKeys)
 	case i.JWKSURI != "" && !strings.HasPrefix(i.JWKSURI, "https://"):
 		return errors.New("its JWKSURI must be https")
 	case len(i.JWKS) == 0 && i.JWKSURI == "" && !https:
@@ -98,15 +93,24 @@ func (i *Issuer) check(own string) error {
 // never verified with them, whatever kid it names.
 type issuer struct {
 	Issuer
-	keys *keySet // nil: JWKS has them
+	ring *ring   // from JWKS
+	keys *keySet // without
 }
 
-func newIssuer(i Issuer) *issuer {
+func newIssuer(i Issuer) (*issuer, error) {
 	out := &issuer{Issuer: i}
 	if len(i.JWKS) == 0 {
 		out.keys = newKeySet(out.fetch, staleFor)
+		return out, nil
 	}
-	return out
+	var err error
+	if out.ring, err = newRing(i.JWKS); err != nil {
+		return nil, fmt.Errorf("its JWKS: %w", err)
+	}
+	if out.ring.keys.Len() == 0 {
+		return nil, errors.New("its JWKS has no key that can be used")
+	}
+	return out, nil
 }
 
 // verify checks that the issuer signed the token and returns the claims.
@@ -117,7 +121,7 @@ func (i *issuer) verify(ctx context.Context, t *jose.Token) ([]byte, error) {
 	var body []byte
 	var err error
 	if i.keys == nil {
-		body, err = verify(i.JWKS, t)
+		body, err = i.ring.verify(t)
 	} else {
 		body, err = i.keys.verify(ctx, t)
 	}

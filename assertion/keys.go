@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"sync"
@@ -47,7 +48,11 @@ func newKeyCache(c *http.Client) *keyCache {
 // says that others are, and returns the claims.
 func (k *keyCache) verify(ctx context.Context, c *oauth.Client, t *jose.Token) ([]byte, error) {
 	if c.JWKSURI == "" {
-		return verify(c.JWKS, t)
+		r, err := newRing(c.JWKS)
+		if err != nil {
+			return nil, err
+		}
+		return r.verify(t)
 	}
 	return k.set(c.JWKSURI).verify(ctx, t)
 }
@@ -91,9 +96,9 @@ type keySet struct {
 	stale time.Duration // how much longer it is used while it cannot be asked for
 
 	lock  chan struct{}
-	body  []byte // nil: never had, or no longer
+	ring  *ring // nil: never had, or no longer
 	asked time.Time
-	good  time.Time // when body came
+	good  time.Time // when ring came
 	down  bool      // the last request failed
 }
 
@@ -104,24 +109,24 @@ func newKeySet(get func(ctx context.Context) ([]byte, error), stale time.Duratio
 // verify checks a signature and returns the claims. The error wraps errKeys, or
 // the context's, if the keys that could say so are not to be had.
 func (s *keySet) verify(ctx context.Context, t *jose.Token) ([]byte, error) {
-	body, err := s.load(ctx, false)
+	r, err := s.load(ctx, false)
 	if err != nil {
 		return nil, err
 	}
-	claims, err := verify(body, t)
+	claims, err := r.verify(t)
 	if !errors.Is(err, jose.ErrUnknownKey) {
 		return claims, err
 	}
 	// A key that is not there may be new (OpenID Connect Core §10.1.1).
-	if body, err = s.load(ctx, true); err != nil {
+	if r, err = s.load(ctx, true); err != nil {
 		return nil, err
 	}
-	return verify(body, t)
+	return r.verify(t)
 }
 
 // load returns the key set; with again it asks for a newer one, if it has not
 // just done so.
-func (s *keySet) load(ctx context.Context, again bool) ([]byte, error) {
+func (s *keySet) load(ctx context.Context, again bool) (*ring, error) {
 	select {
 	case s.lock <- struct{}{}:
 		defer func() { <-s.lock }()
@@ -129,8 +134,8 @@ func (s *keySet) load(ctx context.Context, again bool) ([]byte, error) {
 		return nil, ctx.Err()
 	}
 	at := time.Now()
-	if s.body != nil && !again && at.Sub(s.good) < keysFresh {
-		return s.body, nil
+	if s.ring != nil && !again && at.Sub(s.good) < keysFresh {
+		return s.ring, nil
 	}
 	if at.Sub(s.asked) < fetchEvery {
 		return s.have(again)
@@ -140,48 +145,62 @@ func (s *keySet) load(ctx context.Context, again bool) ([]byte, error) {
 	if errors.Is(err, errBusy) {
 		return nil, errors.Join(errKeys, err) // says nothing of the key set
 	}
+	var r *ring
 	if err == nil {
-		_, err = jose.ParseJWKS(body)
+		r, err = newRing(body)
 	}
 	s.asked, s.down = at, err != nil
 	if err == nil {
-		s.body, s.good = body, at
-		return body, nil
+		s.ring, s.good = r, at
+		return r, nil
 	}
 	if at.Sub(s.good) >= keysFresh+s.stale {
-		s.body = nil // what cannot be asked for any more may have been withdrawn
+		s.ring = nil // what cannot be asked for any more may have been withdrawn
 	}
-	if body, old := s.have(again); old == nil {
-		return body, nil
+	if r, old := s.have(again); old == nil {
+		return r, nil
 	}
 	return nil, errors.Join(errKeys, err)
 }
 
 // have returns what there is. Whoever asks again has seen it, and nobody knows
 // whether it is all while its origin does not answer.
-func (s *keySet) have(again bool) ([]byte, error) {
-	if s.body == nil || again && s.down {
+func (s *keySet) have(again bool) (*ring, error) {
+	if s.ring == nil || again && s.down {
 		return nil, errKeys
 	}
-	return s.body, nil
+	return s.ring, nil
 }
 
-func verify(body []byte, t *jose.Token) ([]byte, error) {
+// ring is a key set, ready for use.
+type ring struct {
+	keys *jose.KeySet
+	pss  *jose.KeySet // for PS256
+}
+
+func newRing(body []byte) (*ring, error) {
 	keys, err := jose.ParseJWKS(body)
 	if err != nil {
 		return nil, err
 	}
 	if len(keys) > maxKeys {
-		return nil, errKeys
+		return nil, fmt.Errorf("more than %d keys", maxKeys)
 	}
-	if t.Alg == jose.PS256 {
-		allowPSS(body, keys)
-	}
-	set, err := jose.NewKeySet(keys...)
-	if err != nil {
+	r := new(ring)
+	if r.keys, err = jose.NewKeySet(keys...); err != nil {
 		return nil, err
 	}
-	claims, _, err := set.Verify(t)
+	allowPSS(body, keys)
+	r.pss, err = jose.NewKeySet(keys...)
+	return r, err
+}
+
+func (r *ring) verify(t *jose.Token) ([]byte, error) {
+	keys := r.keys
+	if t.Alg == jose.PS256 {
+		keys = r.pss
+	}
+	claims, _, err := keys.Verify(t)
 	return claims, err
 }
 

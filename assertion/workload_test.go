@@ -256,7 +256,7 @@ func TestConfigurationIsChecked(t *testing.T) {
 		"its JWKSURI must be https":              enterprise(assertion.Issuer{URL: acme, JWKSURI: "http://acme.example/jwks"}),
 		"one of them says it":                    enterprise(assertion.Issuer{URL: acme, JWKSURI: acme + "/jwks", JWKS: jwks(t, keys()["ES256"])}),
 		"its JWKS: ":                             enterprise(assertion.Issuer{URL: acme, JWKS: []byte(`{"keys":[{"kty":"oct","k":"AAAA"}]}`)}),
-		"its JWKS must have 1":                   enterprise(assertion.Issuer{URL: acme, JWKS: []byte(`{"keys":[]}`)}),
+		"its JWKS has no key":                    enterprise(assertion.Issuer{URL: acme, JWKS: []byte(`{"keys":[]}`)}),
 		"its Algs must be among":                 enterprise(assertion.Issuer{URL: acme, Algs: []string{"HS256"}}),
 		"its Algs must be among RS256":           enterprise(assertion.Issuer{URL: acme, Algs: []string{"ES256", "none"}}),
 		"its MaxLifetime":                        enterprise(assertion.Issuer{URL: acme, MaxLifetime: -1}),
