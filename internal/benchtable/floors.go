@@ -77,20 +77,22 @@ func basic(r *http.Request) {
 	}
 }
 
-// sign makes one ES256 signature over claims as long as those of the operation's
-// own tokens, behind a header that was encoded before.
+// sign makes one ES256 signature (RFC 7518 §3.4) over claims as long as those of
+// the token, behind a header that was encoded before.
 func sign(key *ecdsa.PrivateKey, token string) primitive {
 	header, rest, _ := strings.Cut(token, ".")
 	encoded, _, _ := strings.Cut(rest, ".")
 	claims, err := base64.RawURLEncoding.DecodeString(encoded)
 	must(err)
 	return func(*http.Request) {
-		b := make([]byte, 0, len(token)+8)
-		b = append(append(b, header...), '.')
+		b := append(append(make([]byte, 0, len(token)), header...), '.')
 		b = base64.RawURLEncoding.AppendEncode(b, claims)
 		digest := sha256.Sum256(b)
-		signature, err := ecdsa.SignASN1(rand.Reader, key, digest[:])
+		r, s, err := ecdsa.Sign(rand.Reader, key, digest[:])
 		must(err)
+		signature := make([]byte, 64)
+		r.FillBytes(signature[:32])
+		s.FillBytes(signature[32:])
 		sink.Store(uint32(string(base64.RawURLEncoding.AppendEncode(append(b, '.'), signature))[0]))
 	}
 }

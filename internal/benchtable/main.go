@@ -60,7 +60,7 @@ func printScaling(operations []operation, chosen *regexp.Regexp, rounds, n int) 
 	fmt.Println("\n| operation | two processors make, of what one does |")
 	fmt.Println("|---|---:|")
 	for i := range operations {
-		if o := &operations[i]; chosen.MatchString(o.name) {
+		if o := &operations[i]; chosen.MatchString(o.name) && o.target > 0 {
 			fmt.Printf("| %s | %.2f |\n", o.name, scaling(o, rounds, n))
 		}
 	}

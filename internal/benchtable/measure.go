@@ -12,7 +12,7 @@ import (
 // An operation is one kind of request, with the least that it could cost.
 type operation struct {
 	name   string
-	target float64 // of ours, in floors
+	target float64 // of ours, in floors; zero: there is none
 
 	handler  http.Handler
 	requests func(n int) batch

@@ -1,29 +1,38 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"net/http"
 	"net/url"
-	"strings"
-
-	"github.com/google/uuid"
 
 	"github.com/seed-e797c9ce/oauth/resource"
-	"github.com/seed-e797c9ce/oauth/store"
 )
 
 // operations are what is measured, in the order of the table. All go through
 // the provider's handler; those of bearer tokens through one that an API has.
 func (b *bench) operations() []operation {
 	return []operation{
-		b.authorize(), b.authorizeOverStore(), b.exchange(), b.refresh(b.authorizations(1000, 1000)),
-		b.clientCredentials(), b.bcrypt(), b.revoke(),
-		b.introspect("introspect, seen before", false), b.introspect("introspect, first time", true),
-		b.bearer("bearer, seen before", b.provider.Verifier(), false), b.bearer("bearer, first time", b.provider.Verifier(), true),
+		b.authorize(), overStore(b.authorize(), b.callsOfAuthorize(), random(32), hash(1)),
+		b.exchange(), b.refresh(b.authorizations(1000, 1000)),
+		b.clientCredentials(), b.bcrypt(),
+		b.revoke(), overStore(b.revoke(), b.callsOfRevoke, hash(2)),
+		b.introspect("introspect, seen before", false),
+		overStore(b.introspect("introspect, seen before", false), b.callsOfToken("api"), basic, hashToken),
+		b.introspect("introspect, first time", true),
+		b.bearer("bearer, seen before", b.provider.Verifier(), false),
+		overStore(b.bearer("bearer, seen before", b.provider.Verifier(), false), b.callsOfToken(""), hashToken),
+		b.bearer("bearer, first time", b.provider.Verifier(), true),
 		b.bearer("bearer by JWKS, seen before", b.published(), false), b.bearer("bearer by JWKS, first time", b.published(), true),
 		b.document("metadata", "/.well-known/oauth-authorization-server"), b.document("JWKS", "/oauth/jwks"),
 	}
+}
+
+// overStore is an operation whose floor makes the store's calls too: what is
+// left over is the provider's own.
+func overStore(o operation, calls primitive, others ...primitive) operation {
+	o.name, o.target = o.name+", over the store's calls", 0
+	o.floor = floor(append(others, calls)...)
+	return o
 }
 
 // each makes batches of requests that need nothing to be known of the answers.
@@ -46,33 +55,6 @@ func (b *bench) authorize() operation {
 			return r
 		}),
 		floor: floor(random(32), hash(1)), // the code, and what is stored of it
-	}
-}
-
-// authorizeOverStore has the look-ups and records of an authorization in its
-// floor: two are read, two are written.
-func (b *bench) authorizeOverStore() operation {
-	o := b.authorize()
-	o.name, o.target = "authorize, the store's part in the floor", 0
-	o.floor = floor(random(32), hash(1), b.storeCalls())
-	return o
-}
-
-func (b *bench) storeCalls() primitive {
-	ctx, token := context.Background(), b.tokens()
-	id, _, _ := strings.Cut(token.RefreshToken, ".")
-	record, err := b.store.Token(ctx, id)
-	must(err)
-	code := store.Code{Kind: "floor", Data: make([]byte, 300), ExpiresAt: record.ExpiresAt, PurgeAt: record.PurgeAt}
-	return func(r *http.Request) {
-		_, err := b.store.Client(ctx, "app")
-		must(err)
-		_, err = b.store.Consent(ctx, r.Header.Get(userHeader), "app")
-		must(err)
-		record.ID, record.Subject = uuid.Must(uuid.NewV7()).String(), r.Header.Get(userHeader)
-		must(b.store.CreateToken(ctx, record))
-		code.Key = record.ID
-		must(b.store.CreateCode(ctx, code))
 	}
 }
 
