@@ -34,6 +34,9 @@ type Config struct {
 	// 2025-03-26 assume.
 	Prefix string
 
+	// Store keeps what this issuer has granted, and no other's: two providers with
+	// different issuers would honour each other's codes and refresh tokens. Within
+	// one database give each a schema or prefix of its own.
 	Store store.Store
 
 	// Session says who is signed in to the app in this browser. A Session
