@@ -132,6 +132,9 @@ func (p *Provider) exchange(ctx context.Context, c *Client, x ExchangeRequest) (
 	case x.RedirectURI != code.RedirectURI && (code.RedirectSet || x.RedirectURI != ""):
 		return nil, errorf(ErrInvalidGrant, "redirect_uri is not the one of the authorization request")
 	}
+	if _, ok := matchRedirectURI(c.RedirectURIs, code.RedirectURI); !ok { // whoever is there now
+		return nil, errorf(ErrInvalidGrant, "the code is not valid").because("its redirect_uri is not registered any more")
+	}
 	if err := checkVerifier(code.Challenge, x.CodeVerifier); err != nil {
 		return nil, err
 	}
