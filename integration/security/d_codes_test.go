@@ -55,6 +55,19 @@ var codeCases = []caseOf{
 		c.dead(first.AccessToken)
 		c.ended(app, second)
 	}},
+	{"SEC-051 redeem twice, with cleanups between", func(c *run) {
+		code := c.person().code(c.params(app))
+		clean := func() {
+			_, err := c.b.p.Cleanup(c.Context())
+			require.NoError(c, err)
+		}
+		clean()
+		got := c.ok(c.exchange(app, code))
+		clean()
+		c.refused(c.exchange(app, code), 400, oauth.ErrInvalidGrant)
+		clean()
+		c.ended(app, got)
+	}},
 	{"SEC-051 too late", func(c *run) {
 		code := c.person().code(c.params(app))
 		c.ageCode(code, 10*time.Minute+time.Second)
@@ -255,6 +268,9 @@ var codeCases = []caseOf{
 			"client deleted":  func(_ *browser, client string) { require.NoError(c, c.at.p.DeleteClient(c.Context(), client)) },
 			"grant taken away": func(_ *browser, client string) {
 				c.change(client, func(k *oauth.Client) { k.GrantTypes, k.ResponseTypes = []string{"refresh_token"}, nil })
+			},
+			"address taken away": func(_ *browser, client string) {
+				c.change(client, func(k *oauth.Client) { k.RedirectURIs = []string{"https://ends.example/other"} })
 			},
 			"scope taken away": func(_ *browser, client string) {
 				c.change(client, func(k *oauth.Client) { k.Scopes = []string{"write"} })

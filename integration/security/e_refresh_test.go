@@ -2,6 +2,7 @@ package security
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"strings"
@@ -49,6 +50,13 @@ var refreshCases = []caseOf{
 		strict.refused(strict.refresh(app, first.RefreshToken), 400, oauth.ErrInvalidGrant)
 		c.dead(first.AccessToken)
 		c.ended(app, second)
+	}},
+	{"SEC-067 a token after its time", func(c *run) {
+		got := c.login(app)
+		c.age(got.RefreshToken, 31*24*time.Hour)
+		require.Equal(c, `{"active":false}`, c.introspect(api, got.RefreshToken).body)
+		c.refused(c.refresh(app, got.RefreshToken), 400, oauth.ErrInvalidGrant)
+		c.refused(c.on(c.b).refresh(app, got.RefreshToken), 400, oauth.ErrInvalidGrant)
 	}},
 	{"SEC-068 a retry after a lost answer", func(c *run) {
 		for _, client := range []string{app, conf} {
@@ -250,11 +258,13 @@ var refreshCases = []caseOf{
 				issued = append(issued, got.AccessToken, got.RefreshToken, next.RefreshToken, next.AccessToken, b.code(c.params(client)))
 			}
 		}
-		c.mu.Lock()
+		a := c.postJSON("/oauth/register", map[string]any{"redirect_uris": []string{"https://self.example/cb"}})
+		var registered map[string]any
+		require.NoError(c, json.Unmarshal([]byte(a.body), &registered))
+		issued = append(issued, registered["client_secret"].(string), registered["registration_access_token"].(string))
 		for _, credential := range c.credentials {
 			issued = append(issued, credential.secret)
 		}
-		c.mu.Unlock()
 		kept := c.dump(c)
 		for _, id := range ids {
 			require.Contains(c, kept, id, "the dump is not whole")
