@@ -151,7 +151,7 @@ func (p *Provider) parseTarget(ctx context.Context, req *AuthorizationRequest, b
 	}
 	client, err := p.findClient(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
-		return errorf(ErrInvalidClient, "this application is not known here").because("client is unknown")
+		return errorf(ErrInvalidClient, "this application is not known here").because("%w", unknownClient(err))
 	}
 	if err != nil {
 		return outage("client", err)

@@ -109,7 +109,7 @@ func (p *Provider) authenticate(ctx context.Context, c Credentials) (*Client, er
 func (p *Provider) clientFor(ctx context.Context, c Credentials) (client *Client, reason, err error) {
 	client, err = p.findClient(ctx, c.ClientID)
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, errors.New("client is unknown"), nil
+		return nil, unknownClient(err), nil
 	}
 	if err != nil {
 		return nil, nil, outage("client", err)
@@ -136,6 +136,15 @@ func (p *Provider) clientFor(ctx context.Context, c Credentials) (client *Client
 		return nil, reason, nil
 	}
 	return client, nil, nil
+}
+
+// unknownClient is the reason for the log. A source of clients may have said more
+// than that it does not know the ID.
+func unknownClient(err error) error {
+	if err == store.ErrNotFound {
+		return errors.New("client is unknown")
+	}
+	return fmt.Errorf("client is unknown: %v", err) // and no more: the caller's error is another
 }
 
 func invalidClient(format string, args ...any) *Error {

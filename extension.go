@@ -162,7 +162,8 @@ func (r *Registry) ClientAuth(method string, f func(ctx context.Context, c Crede
 }
 
 // ClientSource registers a place that is asked for a client before the store
-// is. It answers store.ErrNotFound for an ID that is not its own.
+// is. It answers store.ErrNotFound for an ID that is not its own, or an error that
+// wraps it and says, for the log, why the client of this ID cannot be had.
 func (r *Registry) ClientSource(f func(ctx context.Context, id string) (*Client, error)) {
 	r.sources = append(r.sources, f)
 }
@@ -225,15 +226,22 @@ func (r *Registry) Emit(ctx context.Context, e Event) { r.p.emit(ctx, e) }
 
 // find asks the sources, then the store.
 func (r *Registry) find(ctx context.Context, id string) (*Client, error) {
+	var why error
 	for _, source := range r.sources {
 		c, err := source(ctx, id)
 		if errors.Is(err, store.ErrNotFound) {
+			if err != store.ErrNotFound {
+				why = err
+			}
 			continue
 		}
 		return c, err
 	}
 	c, err := r.p.cfg.Store.Client(ctx, id)
-	if err != nil {
+	switch {
+	case errors.Is(err, store.ErrNotFound) && why != nil:
+		return nil, why
+	case err != nil:
 		return nil, err
 	}
 	return &c, nil

@@ -106,16 +106,19 @@ func (s *source) client(ctx context.Context, id string) (*oauth.Client, error) {
 	}
 	u, ok := s.parseID(id)
 	if !ok {
+		if strings.HasPrefix(id, "https://") {
+			return nil, errURL
+		}
 		return nil, store.ErrNotFound
 	}
 	if allowed, err := s.allowed(ctx, u); err != nil || !allowed {
-		return nil, refusal(err)
+		return nil, refusal(err, errNotAllowed)
 	}
 	if c := s.cached(id); c != nil {
 		return c, nil
 	}
 	if known, err := s.known(ctx, id); err != nil || !known {
-		return nil, refusal(err)
+		return nil, refusal(err, errNotAtHand)
 	}
 	if err := s.refresh(ctx, id, u); err != nil {
 		return nil, err
@@ -137,12 +140,19 @@ func (s *source) known(ctx context.Context, id string) (bool, error) {
 	return len(granted) > 0, err
 }
 
-// refusal is what a client is answered that is not to be: nothing is there.
-func refusal(err error) error {
+// Why there is no client, for the log; to the outside they are one.
+var (
+	errURL        = fmt.Errorf("%w: no metadata document can be at this URL", store.ErrNotFound)
+	errNotAllowed = fmt.Errorf("%w: Config.Allow refuses this URL", store.ErrNotFound)
+	errNotAtHand  = fmt.Errorf("%w: its metadata document is not at hand, and nobody has granted it anything", store.ErrNotFound)
+)
+
+// refusal is what is answered about a client that is not to be: an outage, or why.
+func refusal(err, why error) error {
 	if err != nil {
 		return err
 	}
-	return store.ErrNotFound
+	return why
 }
 
 func (s *source) allowed(ctx context.Context, u *url.URL) (bool, error) {
