@@ -115,16 +115,11 @@ func TestLostAnswersAreAnOutage(t *testing.T) {
 	each(t, []backend{postgres, mariadb, redis}, func(t *testing.T, b backend) {
 		const groups = 4
 		lose := 5 * kills(t)
-		p, address := startProxy(t, b.open(t), 23, 0) // none while the servers start
+		p, address := startProxy(t, b.open(t), 23)
 		f := startFleet(t, program, address, 2, groups)
-		p.left.Store(int64(lose))
-		unanswered := run(t, f, groups, 2, func(ctx context.Context, _ *tally) error {
-			select {
-			case <-p.lost:
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
+		p.left.Store(int64(lose)) // none while the servers start
+		unanswered := run(t, f, groups, 2, func(ctx context.Context, c *tally) error {
+			return c.waits(ctx, func() bool { return p.left.Load() <= 0 })
 		})
 		require.NotZero(t, unanswered, "no request failed: the run shows nothing")
 		t.Logf("%d answers of the database lost, of %d", lose, p.answers.Load())

@@ -15,7 +15,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
-	"testing"
 	"time"
 
 	"github.com/seed-e797c9ce/oauth"
@@ -34,13 +33,6 @@ const (
 	childAddr                           = "OAUTH_CRASH_ADDR"
 	childSecrets                        = "OAUTH_CRASH_SECRETS" // the secret, and those that are retired
 )
-
-func TestMain(m *testing.M) {
-	if os.Getenv(childAddr) != "" {
-		log.Fatal(child())
-	}
-	os.Exit(m.Run())
-}
 
 // crashAt is the header that says where in a request the program is to end:
 // "before 2", "after 2" (its second call of the store), or "reply".

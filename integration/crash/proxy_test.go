@@ -18,29 +18,26 @@ import (
 // and MariaDB send what they have to say of a statement that commits by itself
 // after the commit, and Redis its reply after the AOF is written.
 type proxy struct {
-	t      *testing.T
 	listen net.Listener
 	target string
 	every  int64 // one answer in so many is lost
 
 	answers atomic.Int64
-	left    atomic.Int64  // to lose
-	lost    chan struct{} // closed when none is left
+	left    atomic.Int64 // to lose
 	wg      sync.WaitGroup
 	mu      sync.Mutex
 	open    map[net.Conn]bool // nil once the test has ended
 }
 
-// startProxy starts one that loses as many answers as lose says. It returns the
-// address of the store through it.
-func startProxy(t *testing.T, store string, every, lose int) (*proxy, string) {
+// startProxy starts one that loses one answer in so many, once it is told how
+// many it may lose. It returns the address of the store through it.
+func startProxy(t *testing.T, store string, every int) (*proxy, string) {
 	t.Helper()
 	u, err := url.Parse(store)
 	require.NoError(t, err)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	p := &proxy{t: t, listen: l, target: u.Host, every: int64(every), lost: make(chan struct{}), open: map[net.Conn]bool{}}
-	p.left.Store(int64(lose))
+	p := &proxy{listen: l, target: u.Host, every: int64(every), open: map[net.Conn]bool{}}
 	p.wg.Go(p.accept)
 	t.Cleanup(p.close)
 	u.Host = l.Addr().String()
@@ -136,14 +133,5 @@ func (p *proxy) replies(client, server net.Conn, asked *atomic.Bool) {
 
 // loses decides about the next answer.
 func (p *proxy) loses() bool {
-	if p.answers.Add(1)%p.every != 0 {
-		return false
-	}
-	switch left := p.left.Add(-1); {
-	case left == 0:
-		close(p.lost)
-		return true
-	default:
-		return left > 0
-	}
+	return p.answers.Add(1)%p.every == 0 && p.left.Add(-1) >= 0
 }

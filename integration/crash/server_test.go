@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log"
 	"net"
 	"os"
 	"os/exec"
@@ -25,16 +26,39 @@ const (
 	subject  = "user-1"
 )
 
-// build makes the program under test.
+// programs is a folder for what is built, until all tests have ended.
+var programs string
+
+func TestMain(m *testing.M) {
+	if os.Getenv(childAddr) != "" {
+		log.Fatal(child())
+	}
+	var err error
+	if programs, err = os.MkdirTemp("", "oauth-crash-"); err != nil {
+		log.Fatal(err)
+	}
+	code := m.Run()
+	os.RemoveAll(programs)
+	os.Exit(code)
+}
+
+// build makes the program under test, once.
 func build(t *testing.T) string {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), "server")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", program, "./server")
-	cmd.Dir = "../../examples"
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, string(out))
+	program, err := buildServer()
+	require.NoError(t, err)
 	return program
 }
+
+var buildServer = sync.OnceValues(func() (string, error) {
+	program := filepath.Join(programs, "server")
+	cmd := exec.Command("go", "build", "-o", program, "./server")
+	cmd.Dir = "../../examples"
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return program, nil
+})
 
 // fleet is some instances of the server over one store.
 type fleet struct {

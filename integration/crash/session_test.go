@@ -32,21 +32,31 @@ func (c *tally) add(what string) {
 	c.counts[what]++
 }
 
-// reaches returns once something has happened so often.
+// reaches returns once something has happened so often, or something went wrong.
 func (c *tally) reaches(ctx context.Context, what string, n int) error {
-	for {
+	return c.waits(ctx, func() bool {
 		c.mu.Lock()
-		enough := c.counts[what] >= n || len(c.errs) > 0
-		c.mu.Unlock()
-		if enough {
-			return nil
-		}
+		defer c.mu.Unlock()
+		return c.counts[what] >= n
+	})
+}
+
+// waits returns once done says so, or something went wrong.
+func (c *tally) waits(ctx context.Context, done func() bool) error {
+	for !done() && !c.failed() {
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("too few %s: %w", what, ctx.Err())
+			return ctx.Err()
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
+	return nil
+}
+
+func (c *tally) failed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.errs) > 0
 }
 
 func (c *tally) violation(format string, args ...any) {
