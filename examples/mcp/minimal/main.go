@@ -1,4 +1,4 @@
-// Minimal is the program of docs/mcp-server.md.
+// Minimal is the program of the README section on MCP servers.
 package main
 
 import (

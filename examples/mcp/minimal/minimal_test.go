@@ -24,18 +24,14 @@ import (
 	"github.com/seed-e797c9ce/oauth/examples/internal/browser"
 )
 
-func TestTheDocumentQuotesTheProgram(t *testing.T) {
+func TestTheReadmeQuotesTheProgram(t *testing.T) {
 	program, err := os.ReadFile("main.go")
 	require.NoError(t, err)
 	_, program2, ok := strings.Cut(string(program), "package main\n")
 	require.True(t, ok)
-	doc, err := os.ReadFile("../../../docs/mcp-server.md")
+	readme, err := os.ReadFile("../../../README.md")
 	require.NoError(t, err)
-	_, rest, ok := strings.Cut(string(doc), "```go\npackage main\n")
-	require.True(t, ok)
-	quoted, _, ok := strings.Cut(rest, "```\n")
-	require.True(t, ok)
-	assert.Equal(t, program2, quoted)
+	assert.Contains(t, string(readme), "```go\npackage main\n"+program2+"```\n")
 
 	_, code, ok := strings.Cut(program2, "\n)\n") // the imports
 	require.True(t, ok)
