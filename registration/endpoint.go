@@ -59,9 +59,9 @@ func (g *registration) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // register creates a client.
 func (g *registration) register(w http.ResponseWriter, r *http.Request) (*information, error) {
 	ctx, address := r.Context(), g.cfg.Address(r)
-	if wait, ok := g.limit.allow(address, now()); !ok {
+	if wait, usedUp := g.limit.allow(address, now()); usedUp != nil {
 		w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
-		return nil, &oauth.Error{Code: oauth.ErrTemporarilyUnavailable, Description: "too many registrations; try again later", Status: http.StatusTooManyRequests}
+		return nil, &oauth.Error{Code: oauth.ErrTemporarilyUnavailable, Description: "too many registrations; try again later", Status: http.StatusTooManyRequests, Err: usedUp}
 	}
 	initial, ok := bearer(r)
 	if g.cfg.InitialAccessToken != nil && !ok {

@@ -1,6 +1,7 @@
 package registration
 
 import (
+	"errors"
 	"net/netip"
 	"sync"
 	"time"
@@ -19,12 +20,18 @@ type limiter struct {
 
 const window = time.Hour
 
+var (
+	errPerHour    = errors.New("Config.PerHour is used up")
+	errPerAddress = errors.New("Config.PerAddress is used up")
+)
+
 func newLimiter(perAddress, perHour int) *limiter {
 	return &limiter{perAddress: perAddress, perHour: perHour, from: map[string]int{}}
 }
 
-// allow counts a registration, or says how long to wait for the next window.
-func (l *limiter) allow(address string, at time.Time) (wait time.Duration, ok bool) {
+// allow counts a registration, or returns what is used up, and how long to wait
+// for the next window.
+func (l *limiter) allow(address string, at time.Time) (wait time.Duration, usedUp error) {
 	address = network(address)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -32,12 +39,15 @@ func (l *limiter) allow(address string, at time.Time) (wait time.Duration, ok bo
 		l.end, l.total = at.Add(window), 0
 		clear(l.from)
 	}
-	if l.total >= l.perHour || l.from[address] >= l.perAddress {
-		return l.end.Sub(at), false
+	switch {
+	case l.total >= l.perHour:
+		return l.end.Sub(at), errPerHour
+	case l.from[address] >= l.perAddress:
+		return l.end.Sub(at), errPerAddress
 	}
 	l.total++
 	l.from[address]++
-	return 0, true
+	return 0, nil
 }
 
 // network is what one subscriber has: an IPv4 address, or 64 bits of IPv6.

@@ -115,26 +115,33 @@ func (g *registration) describe(c *oauth.Client, secret, token string) (*informa
 // owner returns the client that the registration access token belongs to. What
 // is wrong, the client or the token, is not told.
 func (g *registration) owner(r *http.Request) (*oauth.Client, string, error) {
-	refused := &oauth.Error{Code: ErrInvalidToken, Description: "the registration access token is not valid for this client"}
+	refuse := func(why string) (*oauth.Client, string, error) {
+		return nil, "", &oauth.Error{Code: ErrInvalidToken, Description: "the registration access token is not valid for this client", Err: errors.New(why)}
+	}
 	token, ok := bearer(r)
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if !ok || err != nil || len(query["client_id"]) != 1 {
-		return nil, "", refused
+		return refuse("there is no token, or no client_id")
 	}
 	id := query.Get("client_id")
 	if !store.ValidKey(id, store.MaxClientID) {
-		return nil, "", refused
+		return refuse("client is unknown")
 	}
 	c, err := g.reg.Config().Store.Client(r.Context(), id)
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, "", refused
+		return refuse("client is unknown")
 	}
 	if err != nil {
 		return nil, "", err
 	}
 	d, ok := getData(&c)
-	if !ok || c.Trust != store.TrustSelf || c.Disabled || subtle.ConstantTimeCompare([]byte(d.Token), []byte(digest(token))) != 1 {
-		return nil, "", refused
+	switch {
+	case !ok || c.Trust != store.TrustSelf:
+		return refuse("client did not register itself")
+	case c.Disabled:
+		return refuse("client is disabled")
+	case subtle.ConstantTimeCompare([]byte(d.Token), []byte(digest(token))) != 1:
+		return refuse("the token is another one")
 	}
 	return &c, token, nil
 }
