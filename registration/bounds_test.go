@@ -23,6 +23,11 @@ func list(n int, format string) (out []string) {
 	return out
 }
 
+func keySet(n int) json.RawMessage {
+	keys := list(n, `{"kid":"%d","kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`)
+	return json.RawMessage(`{"keys":[` + strings.Join(keys, ",") + `]}`)
+}
+
 // What a registration may have at most, it may have, and no more.
 func TestSEC219_Bounds(t *testing.T) {
 	f := newFixture(t, registration.Config{})
@@ -37,6 +42,8 @@ func TestSEC219_Bounds(t *testing.T) {
 		"a contact":     {doc("contacts", []string{strings.Repeat("c", 200)}), doc("contacts", []string{strings.Repeat("c", 201)}), oauth.ErrInvalidClientMetadata},
 		"link":          {doc("client_uri", "https://app.example/"+strings.Repeat("u", 2048-20)), doc("client_uri", "https://app.example/"+strings.Repeat("u", 2049-20)), oauth.ErrInvalidClientMetadata},
 		"grant types":   {doc("grant_types", []string{"authorization_code"}), doc("grant_types", []string{"refresh_token"}), oauth.ErrInvalidClientMetadata},
+		"keys":          {doc("jwks", keySet(20)), doc("jwks", keySet(21)), oauth.ErrInvalidClientMetadata},
+		"no keys":       {doc("jwks", nil), doc("jwks", json.RawMessage(`{"keys":[]}`)), oauth.ErrInvalidClientMetadata},
 		"body":          {doc() + strings.Repeat(" ", 64<<10-len(doc())), "", ""},
 	} {
 		a := f.do("POST", endpoint, c.good)
