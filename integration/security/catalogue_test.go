@@ -31,6 +31,9 @@ var groups = []struct {
 	{"D", codeCases},
 	{"E", refreshCases},
 	{"F", lifeCases},
+	{"G", issuerCases},
+	{"H", consentCases},
+	{"P", introspectionCases},
 }
 
 // TestSecurity runs every case on every store. After each, a good flow must still
