@@ -135,8 +135,15 @@ func TestAnOutageOfAnIssuerIsNotARefusal(t *testing.T) {
 }
 
 func TestKeySetsOfAnIssuerThatAreNoGood(t *testing.T) {
+	many := make([]jose.Key, 21)
+	for i := range many {
+		many[i] = keys()["ES256"]
+		if i > 0 {
+			many[i].ID = string(rune('a' + i))
+		}
+	}
 	for name, body := range map[string]string{
-		"not JSON": "x", "private": `{"keys":[{"kty":"oct","k":"AAAA"}]}`, "no set": `{}`, "too large": `{"keys":[]}` + string(make([]byte, 64<<10)),
+		"too many": string(jwks(t, many...)), "not JSON": "x", "private": `{"keys":[{"kty":"oct","k":"AAAA"}]}`, "no set": `{}`, "too large": `{"keys":[]}` + string(make([]byte, 64<<10)),
 	} {
 		w := newWorld(t, fetched("https://keys.example/acme"))
 		w.serve = func(rw http.ResponseWriter, _ *http.Request) { io.WriteString(rw, body) }
