@@ -140,7 +140,7 @@ func TestPrefixesAreSeparate(t *testing.T) {
 
 func TestOutageIsNotAnAnswer(t *testing.T) {
 	s := startServer(t)
-	client := redis.NewClient(&redis.Options{Addr: s.addr, MaxRetries: -1, DialTimeout: time.Second})
+	client := redis.NewClient(&redis.Options{Addr: s.addr, MaxRetries: -1, DialerRetries: 1, DialTimeout: time.Second})
 	t.Cleanup(func() { _ = client.Close() })
 	st := open(t, client, "p:", 3)
 	warmUp(t, st)

@@ -16,8 +16,7 @@ import (
 
 // While a slot moves from one node to another, key by key, calls on its records
 // may fail. None may be half done.
-func TestSlotsThatMoveLoseNothing(t *testing.T) {
-	cluster := startCluster(t)
+func slotsMove(t *testing.T, cluster *redis.ClusterClient) {
 	pre := prefix(t, cluster)
 	s := open(t, cluster, pre, 2)
 	fill := ids(400)
@@ -101,8 +100,7 @@ func revokeOfClient(ctx context.Context, s store.Store) error {
 // The node that gets a slot answers for keys that it does not have yet as if
 // there were none. A revocation that believed it would leave tokens valid, and
 // a cleanup that did would lose them.
-func TestSlotThatIsHalfMovedIsAnOutage(t *testing.T) {
-	cluster := startCluster(t)
+func slotHalfMoved(t *testing.T, cluster *redis.ClusterClient) {
 	ctx := t.Context()
 	keys := []string{"token:t", "client:c", "consent:1:s:c", "purge", "app:c", "subject:s", "clients", "consents:s", "consenters:c"}
 	nodes := nodesOf(t, cluster)

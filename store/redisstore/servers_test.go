@@ -52,9 +52,13 @@ func prefix(t testing.TB, client redis.UniversalClient) string {
 	t.Helper()
 	p := "test:" + rand.Text()[:12] + ":"
 	t.Cleanup(func() {
-		for _, key := range keysOf(t, client, p) {
-			require.NoError(t, client.Del(context.Background(), key).Err())
-		}
+		_, err := client.Pipelined(context.Background(), func(pipe redis.Pipeliner) error {
+			for _, key := range keysOf(t, client, p) {
+				pipe.Del(context.Background(), key)
+			}
+			return nil
+		})
+		require.NoError(t, err)
 	})
 	return p
 }
@@ -178,14 +182,15 @@ func (s *server) client(t testing.TB) *redis.Client {
 	return client
 }
 
-// startCluster starts three masters that share the slots evenly.
+// startCluster starts three masters that share the slots evenly, and keep nothing
+// on disk.
 func startCluster(t testing.TB) *redis.ClusterClient {
 	t.Helper()
 	const nodes = 3
 	var addrs []string
 	var clients []*redis.Client
 	for range nodes {
-		s := startServer(t, append([]string{"--cluster-enabled", "yes", "--cluster-port", freePort(t), "--cluster-node-timeout", "5000"}, durable...)...)
+		s := startServer(t, "--cluster-enabled", "yes", "--cluster-port", freePort(t), "--cluster-node-timeout", "5000")
 		addrs = append(addrs, s.addr)
 		clients = append(clients, s.client(t))
 	}
