@@ -164,12 +164,7 @@ var lifeCases = []caseOf{
 				sent := b.consentForm(page)
 				sent.Set("decision", "deny")
 				c.page400(b.visit("POST", "/oauth/consent", sent), "open.example")
-				consents, err := c.store.ListConsents(c.Context(), b.user, "", 10)
-				require.NoError(c, err)
-				assert.Empty(c, consents)
-				list, err := c.store.ListTokens(c.Context(), store.TokenQuery{Subject: b.user}, "", 10)
-				require.NoError(c, err)
-				assert.Empty(c, list)
+				c.nothingStored(b.user)
 			})
 		}
 	}},
