@@ -301,7 +301,9 @@ func (p *Provider) checkClientAuth(c *Client) *Error {
 			return errorf(ErrInvalidClientMetadata, "a public client has token_endpoint_auth_method none")
 		}
 	default:
-		if _, ok := p.reg.auth[c.AuthMethod]; !ok || c.Public {
+		// Not every method of an extension is for clients to choose.
+		advertised, _ := p.metadata["token_endpoint_auth_methods_supported"].([]string)
+		if !slices.Contains(advertised, c.AuthMethod) || c.Public {
 			return errorf(ErrInvalidClientMetadata, "token_endpoint_auth_method is not supported")
 		}
 	}
