@@ -4,8 +4,9 @@
 // the client, so that nobody has to register it.
 //
 // Documents are fetched from public addresses only, when somebody authorizes the
-// client, and kept for as long as their HTTP headers say, within bounds. All
-// users of a client share its ID; what each of them has authorized stays apart.
+// client (or, where enterprises do that for their users, when it comes), and kept
+// for as long as their HTTP headers say, within bounds. All users of a client
+// share its ID; what each of them has authorized stays apart.
 package cimd
 
 import (
