@@ -273,7 +273,7 @@ func TestBackChannelTakesFormsOnly(t *testing.T) {
 	r = f.postRequest("/oauth/token", "cc", ccForm)
 	r.Header.Add("Content-Type", "application/json")
 	f.refused(f.do(r), 400, oauth.ErrInvalidRequest)
-	for _, path := range []string{"//oauth/token", "/oauth/token/", "/oauth/TOKEN", "/x/../oauth/token", "/oauth/token%2f", "/token"} {
+	for _, path := range []string{"//oauth/token", "/oauth/token/", "/oauth/TOKEN", "/x/../oauth/token", "/oauth/token%2f", "/oauth%2ftoken", "/oauth/%74oken", "/token"} {
 		assert.Equal(t, http.StatusNotFound, send("POST", path, form, body).status, path)
 	}
 }

@@ -206,9 +206,11 @@ func (p *Provider) handlerPath(path string) string {
 }
 
 // ServeHTTP serves every endpoint, and 404 for all other paths. Paths are
-// compared exactly, as they are on the public host: do not strip a prefix.
+// compared exactly, as they are on the public host: do not strip a prefix. A
+// path that is spelled with escapes (/oauth%2ftoken) is another one: what stands
+// in front may have rules for the plain one.
 func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if h, ok := p.routes[r.URL.Path]; ok {
+	if h, ok := p.routes[r.URL.Path]; ok && r.URL.RawPath == "" {
 		h.ServeHTTP(w, r)
 		return
 	}
