@@ -33,7 +33,10 @@ var groups = []struct {
 	{"F", lifeCases},
 	{"G", issuerCases},
 	{"H", consentCases},
+	{"L", signInCases},
 	{"P", introspectionCases},
+	{"S", headerCases},
+	{"U", keyCases},
 }
 
 // TestSecurity runs every case on every store. After each, a good flow must still

@@ -167,11 +167,16 @@ func (w *world) start(t testing.TB, cfg oauth.Config) *node {
 	} {
 		s, err := resource.New(resource.Config{Resource: apiURI, Issuers: []string{cfg.Issuer}, Verifier: v, Scopes: []string{"read"}})
 		require.NoError(t, err)
-		guarded[host] = s.Require("read")(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		mux := http.NewServeMux()
+		for pattern, h := range s.MetadataRoutes() {
+			mux.Handle(pattern, h)
+		}
+		guarded[host] = mux
+		mux.Handle("/notes", s.Require("read")(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			token, _ := resource.FromContext(r.Context())
 			rw.Header().Set("Content-Type", "text/plain")
 			_, _ = rw.Write([]byte(token.Subject))
-		}))
+		})))
 	}
 	server.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if h, ok := guarded[r.Host]; ok {
