@@ -36,9 +36,9 @@ func TestSQLStoreNeedsNoSettingOfTheConnection(t *testing.T) {
 		with(dbtest.MySQL, "strict", "sql_mode='ANSI,TRADITIONAL,NO_BACKSLASH_ESCAPES'&charset=utf8mb3&clientFoundRows=true&interpolateParams=true&tx_isolation='READ-UNCOMMITTED'"),
 		with(dbtest.Postgres, "elsewhere", "TimeZone=Asia%2FKolkata&default_query_exec_mode=cache_describe"),
 		with(dbtest.Postgres, "simple", "default_query_exec_mode=simple_protocol&DateStyle=German&search_path=pg_catalog"),
-		with(dbtest.Memory, "immediate", "_txlock=immediate"),
 	}
 	dbtest.Each(t, kinds, func(t *testing.T, k dbtest.Kind) {
+		t.Parallel()
 		d := k.Open(t)
 		d.Options.Unprepared = strings.Contains(d.Address, "interpolateParams") || strings.Contains(d.Address, "simple_protocol")
 		storetest.Run(t, func(t *testing.T) (a, b store.Store) { return d.Pair(t) })
