@@ -57,11 +57,15 @@ func (c *run) sign(key *ecdsa.PrivateKey, header, claims any) string {
 func part(v any) string {
 	body, ok := v.(string)
 	if !ok {
-		b, err := json.Marshal(v)
-		if err != nil {
-			panic(err)
-		}
-		body = string(b)
+		body = mustJSON(v)
 	}
 	return base64.RawURLEncoding.EncodeToString([]byte(body))
+}
+
+func mustJSON(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
 }
