@@ -33,6 +33,8 @@ var groups = []struct {
 	{"F", lifeCases},
 	{"G", issuerCases},
 	{"H", consentCases},
+	{"I", httpCases},
+	{"J", clientAuthCases},
 	{"L", signInCases},
 	{"P", introspectionCases},
 	{"S", headerCases},
