@@ -5,21 +5,23 @@
 //
 //	go run ./internal/mutate [-every 1] [-p 2] [-run REGEXP] FILE.go …
 //
-// The files stay as they are: go test gets the changed one by -overlay. Files are
-// of one package, whose tests run with -short -failfast; -also adds packages
-// whose tests drive it from outside.
+// The files stay as they are. All changes are compiled into one test binary of
+// each package (go test's -overlay), where the environment wakes one of them. A
+// first run of each test alone tells which changes it reaches; a change is then
+// tried with those tests only, quick ones first. Tests run with -short; -also adds
+// packages whose tests drive the files from outside.
 package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -28,9 +30,9 @@ import (
 func main() {
 	every := flag.Int("every", 1, "try every n-th change only")
 	workers := flag.Int("p", 2, "how many to try at once")
-	run := flag.String("run", "", "which tests to run: go test's -run")
-	also := flag.String("also", "", "more packages to test, separated by commas")
-	timeout := flag.Duration("timeout", 2*time.Minute, "of one go test; a change that makes it hang counts as noticed")
+	run := flag.String("run", "", "which tests to run: a regular expression of their names")
+	also := flag.String("also", "", "more packages to test: their folders, separated by commas")
+	timeout := flag.Duration("timeout", time.Minute, "of one run of tests; a change that makes it hang counts as noticed")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -40,92 +42,90 @@ func main() {
 	}
 }
 
-// outcome of one change.
-type outcome int
-
-const (
-	killed   outcome = iota // a test failed
-	survived                // none did
-	invalid                 // it does not compile
-)
-
 func mutate(ctx context.Context, files []string, every, workers int, timeout time.Duration, run, also string) error {
 	if len(files) == 0 {
 		return errors.New("name the files to change")
 	}
-	var list []mutant
-	for _, file := range files {
-		found, err := mutants(file)
-		if err != nil {
-			return err
-		}
-		list = append(list, found...)
-	}
-	dir, err := os.MkdirTemp("", "mutate")
+	tests, err := regexp.Compile(run)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	scratch, err := os.MkdirTemp("", "mutate")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(scratch)
 
-	jobs, count, first := make(chan mutant), [3]int{}, error(nil)
+	var sources []source
+	var list []mutant
+	var dirs []string
+	for _, file := range files {
+		s, err := instrument(file, len(list)+1)
+		if err != nil {
+			return err
+		}
+		sources, list, dirs = append(sources, s), append(list, s.mutants...), append(dirs, filepath.Dir(file))
+	}
+	if also != "" {
+		dirs = append(dirs, strings.Split(also, ",")...)
+	}
+	slices.Sort(dirs)
+	s, err := newSuite(ctx, scratch, slices.Compact(dirs), sources, tests, timeout)
+	if err != nil {
+		return err
+	}
+	failed := s.record(ctx, workers)
+	for _, t := range failed {
+		fmt.Println("not used, since it fails as things are:", t.name)
+	}
+
+	var chosen []mutant
+	for i := 0; i < len(list); i += max(every, 1) {
+		chosen = append(chosen, list[i])
+	}
+	noticed, tried := map[string]int{}, map[string]int{}
 	var mu sync.Mutex
+	parallel(workers, chosen, func(m mutant) {
+		by := s.killer(ctx, m)
+		mu.Lock()
+		defer mu.Unlock()
+		if ctx.Err() != nil {
+			return
+		}
+		if tried[m.file]++; by != "" {
+			noticed[m.file]++
+		} else {
+			fmt.Println("survived", m)
+		}
+	})
+	noticedAll, triedAll := 0, 0
+	for _, file := range files {
+		fmt.Println(summary(file, noticed[file], tried[file]))
+		noticedAll, triedAll = noticedAll+noticed[file], triedAll+tried[file]
+	}
+	fmt.Println(summary("all", noticedAll, triedAll))
+	return ctx.Err()
+}
+
+func summary(name string, noticed, tried int) string {
+	return fmt.Sprintf("%s: %d changes tried, %d noticed (%.1f %%), %d survived",
+		name, tried, noticed, 100*float64(noticed)/float64(max(tried, 1)), tried-noticed)
+}
+
+// parallel calls f for each of list, workers at a time.
+func parallel[T any](workers int, list []T, f func(T)) {
+	jobs := make(chan T)
 	var wg sync.WaitGroup
-	for w := range workers {
+	for range workers {
 		wg.Go(func() {
-			for m := range jobs {
-				got, err := try(ctx, m, filepath.Join(dir, fmt.Sprint(w)), timeout, run, also)
-				mu.Lock()
-				if err != nil && first == nil {
-					first = err
-				}
-				if count[got]++; got == survived {
-					fmt.Println("survived", m)
-				}
-				mu.Unlock()
+			for job := range jobs {
+				f(job)
 			}
 		})
 	}
-	for i := 0; i < len(list) && ctx.Err() == nil; i += max(every, 1) {
-		jobs <- list[i]
+	for _, job := range list {
+		jobs <- job
 	}
 	close(jobs)
 	wg.Wait()
-	tried := count[killed] + count[survived]
-	fmt.Printf("%d changes tried, %d noticed (%.1f %%), %d survived; %d did not compile\n",
-		tried, count[killed], 100*float64(count[killed])/float64(max(tried, 1)), count[survived], count[invalid])
-	return errors.Join(first, ctx.Err())
-}
-
-// try runs the tests over one change.
-func try(ctx context.Context, m mutant, scratch string, timeout time.Duration, run, also string) (outcome, error) {
-	path, err := filepath.Abs(m.file)
-	if err != nil {
-		return invalid, err
-	}
-	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {path: scratch + ".go"}})
-	if err != nil {
-		return invalid, err
-	}
-	if err := errors.Join(os.WriteFile(scratch+".go", m.text, 0o600), os.WriteFile(scratch+".json", overlay, 0o600)); err != nil {
-		return invalid, err
-	}
-	args := []string{"test", "-overlay", scratch + ".json", "-vet=off", "-short", "-failfast", "-timeout", timeout.String()}
-	if run != "" {
-		args = append(args, "-run", run)
-	}
-	args = append(args, "./"+filepath.Dir(m.file))
-	if also != "" {
-		args = append(args, strings.Split(also, ",")...)
-	}
-	out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput()
-	var exit *exec.ExitError
-	switch {
-	case err == nil:
-		return survived, nil
-	case ctx.Err() != nil || !errors.As(err, &exit):
-		return invalid, err
-	case strings.Contains(string(out), "[build failed]"):
-		return invalid, nil
-	}
-	return killed, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 	"time"
 
@@ -12,38 +13,59 @@ import (
 
 const decision = `package p
 
+const constant = 1 < 2
+
 func Adult(age int, dead bool) bool {
-	if age >= 18 && !dead {
+	if age >= 18 && !dead || age == -1 {
+		return true
+	}
+	switch {
+	case age > 200:
 		return true
 	}
 	return false
 }
 `
 
+// inModule makes a module of files, and the working directory its root.
+func inModule(t *testing.T, files map[string]string) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	t.Setenv("GOWORK", "off")
+	files["go.mod"] = "module p\n\ngo 1.25\n"
+	for name, text := range files {
+		require.NoError(t, os.MkdirAll(filepath.Dir(name), 0o700))
+		require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
+	}
+}
+
 func TestMutantsAreAllTheDecisionsOfAFile(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "p.go")
-	require.NoError(t, os.WriteFile(file, []byte(decision), 0o600))
-	list, err := mutants(file)
+	inModule(t, map[string]string{"p.go": decision})
+	s, err := instrument("p.go", 7)
 	require.NoError(t, err)
 	var got []string
-	for _, m := range list {
+	for i, m := range s.mutants {
 		got = append(got, m.new)
-		assert.Equal(t, 4, m.line)
-		assert.Contains(t, string(m.text), m.new)
+		assert.Equal(t, 7+i, m.id)
 	}
 	assert.Equal(t, []string{
-		"(age >= 18 && !dead) && false",
+		"(age >= 18 && !dead || age == -1) && false",
+		"(age >= 18 && !dead) || (age == -1 && false)",
+		"(age >= 18 && !dead && false) || (age == -1)",
 		"(age >= 18) && (!dead || true)",
 		"(age >= 18 || true) && (!dead)",
 		"age > 18",
+		"age != -1",
+		"(age > 200) && false",
+		"age >= 200",
 	}, got)
+	assert.Equal(t, 6, s.mutants[0].line)
+	assert.Equal(t, 10, s.mutants[8].line)
 }
 
-func TestTryTellsWhatTheTestsNoticed(t *testing.T) {
-	dir := t.TempDir()
-	for name, text := range map[string]string{
-		"go.mod": "module p\n\ngo 1.25\n",
-		"p.go":   decision,
+func TestEachMutantIsTriedWithTheTestsThatReachIt(t *testing.T) {
+	inModule(t, map[string]string{
+		"p.go": decision,
 		"p_test.go": `package p
 
 import "testing"
@@ -53,22 +75,59 @@ func TestAdult(t *testing.T) {
 		t.Fatal()
 	}
 }
+
+func TestBroken(t *testing.T) { t.Fatal(Adult(300, false)) }
 `,
-	} {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+		"q/q_test.go": `package q
+
+import (
+	"testing"
+
+	"p"
+)
+
+func TestChild(t *testing.T) {
+	if p.Adult(2, false) {
+		t.Fatal()
 	}
-	t.Chdir(dir)
-	t.Setenv("GOWORK", "off")
-	list, err := mutants("p.go")
+}
+`,
+	})
+	s, err := instrument("p.go", 1)
 	require.NoError(t, err)
-	list = append(list, mutant{file: "p.go", text: []byte("package p\n\nfunc Adult(int, bool) bool { return 1 }\n")})
-	want := []outcome{killed, killed, survived, survived, invalid}
-	for i, m := range list {
-		got, err := try(t.Context(), m, filepath.Join(t.TempDir(), "m"), time.Minute, "", "")
-		require.NoError(t, err)
-		assert.Equal(t, want[i], got, m.new)
+	suite, err := newSuite(t.Context(), t.TempDir(), []string{".", "q"}, []source{s}, regexp.MustCompile(""), time.Minute)
+	require.NoError(t, err)
+	failed := suite.record(t.Context(), 1)
+	require.Len(t, failed, 1)
+	assert.Equal(t, "TestBroken", failed[0].name, "fails as things are")
+
+	want := []string{"TestAdult", "", "TestAdult", "TestAdult", "TestChild", "", "either", "", ""}
+	for i, m := range s.mutants {
+		if by := suite.killer(t.Context(), m); want[i] == "either" {
+			assert.NotEmpty(t, by, m.new)
+		} else {
+			assert.Equal(t, want[i], by, m.new)
+		}
 	}
-	source, err := os.ReadFile("p.go")
+	text, err := os.ReadFile("p.go")
 	require.NoError(t, err)
-	assert.Equal(t, decision, string(source), "the file itself stays as it is")
+	assert.Equal(t, decision, string(text), "the file itself stays as it is")
+}
+
+func TestAHangCountsAsNoticed(t *testing.T) {
+	inModule(t, map[string]string{
+		"p.go": "package p\n\nfunc Wait(n int) {\n\tfor i := 0; ; i++ {\n\t\tif i == n {\n\t\t\treturn\n\t\t}\n\t}\n}\n",
+		"p_test.go": `package p
+
+import "testing"
+
+func TestWait(t *testing.T) { Wait(3) }
+`,
+	})
+	s, err := instrument("p.go", 1)
+	require.NoError(t, err)
+	suite, err := newSuite(t.Context(), t.TempDir(), []string{"."}, []source{s}, regexp.MustCompile(""), 2*time.Second)
+	require.NoError(t, err)
+	require.Empty(t, suite.record(t.Context(), 1))
+	assert.Equal(t, "TestWait", suite.killer(t.Context(), s.mutants[0]))
 }
