@@ -85,11 +85,12 @@ func run(ctx context.Context, addr, clientAddr, storeName string, out io.Writer)
 	}
 	reader := newClientApp(appURL, client.ID, clientURL+"/callback", pages)
 
-	var cleanup sync.WaitGroup
-	defer cleanup.Wait()
-	cleaning, stopCleaning := context.WithCancel(ctx)
-	defer stopCleaning()
-	cleanup.Go(func() { provider.RunCleanup(cleaning, time.Hour) }) // it returns the context's error only
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	besideCtx, stopBeside := context.WithCancel(ctx)
+	defer stopBeside()
+	beside.Go(func() { provider.RunCleanup(besideCtx, time.Hour) }) // it returns the context's error only
+	beside.Go(func() { serve.Check(besideCtx, provider) })
 
 	fmt.Fprintf(out, "open %s in a browser (the app itself is at %s)\n", clientURL, appURL)
 	return serve.All(ctx, map[net.Listener]http.Handler{appListener: mux, clientListener: reader.handler()})
