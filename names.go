@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/seed-e797c9ce/oauth/store"
 )
@@ -61,8 +62,36 @@ const (
 	// it. Operators give clients plainer names than makers give products.
 	productInside = 5
 	clientInside  = 10
-	maxNameWords  = 20
 )
+
+// productLike finds the product that a skeleton is of. A character that is no
+// letter we know could be meant for any: nobody can list all that look alike.
+func productLike(run string) (product int, ok bool) {
+	if product, ok = productsBySkeleton[run]; ok {
+		return product, true
+	}
+	runes := []rune(run)
+	if len(runes) == len(run) {
+		return 0, false
+	}
+	for name, product := range productsBySkeleton {
+		if len(name) != len(runes) {
+			continue
+		}
+		same, other := 0, 0
+		for i, r := range runes {
+			if r == rune(name[i]) {
+				same++
+			} else if r < utf8.RuneSelf {
+				other++
+			}
+		}
+		if other == 0 && 2*same >= len(name) {
+			return product, true
+		}
+	}
+	return 0, false
+}
 
 // imitated returns the name of a program that c's name can be taken for, though
 // nothing says that c is that program; empty: none. document is the host of c's
@@ -73,14 +102,15 @@ func (p *Provider) imitated(ctx context.Context, c *Client, document string, to 
 		answered = to.Host()
 	}
 	own := p.names.known(ctx, p)
-	for _, words := range [][]string{nameWords(c.Name, true), nameWords(c.Name, false)} {
-		words = words[:min(len(words), maxNameWords)]
+	shown := plainName(c.Name)
+	for _, read := range []reading{plain, signs, latin} {
+		words := nameWords(shown, read)
 		for i := range words {
 			run := ""
 			for j, word := range words[i:] {
 				run += word
 				whole := i == 0 && j == len(words)-1
-				if i, ok := productsBySkeleton[run]; ok && (whole || len(run) >= productInside) &&
+				if i, ok := productLike(run); ok && (whole || len(run) >= productInside) &&
 					!slices.Contains(products[i].hosts, document) && !slices.Contains(products[i].hosts, answered) {
 					return products[i].name
 				}
@@ -148,19 +178,36 @@ func (b *nameBook) look(ctx context.Context, clients store.Clients) error {
 }
 
 // skeleton is a name as the eye takes it: what looks alike has the same.
-func skeleton(name string) string { return strings.Join(nameWords(name, false), "") }
+func skeleton(name string) string { return strings.Join(nameWords(name, plain), "") }
+
+// reading is how a name is read: there is more than one way to hide another in it.
+type reading int
+
+const (
+	plain reading = iota // words of letters, of any script
+	signs                // digits, and signs such as |, stand for letters
+	latin                // what is not written for Latin letters stands between words
+)
+
+var pairs = strings.NewReplacer("vv", "w", "rn", "m") // of letters that look like one
 
 // nameWords are the words of a name without case, marks and punctuation, and with
-// one letter for all that look alike. signs: such as | and the digits at a word's
-// end stand for letters too; else they end the word.
-func nameWords(name string, signs bool) []string {
+// one letter for all that look alike.
+func nameWords(name string, read reading) []string {
 	var b strings.Builder
 	small := false
 	for _, r := range name {
-		switch {
+		switch to := lookAlike(unicode.ToLower(lookAlike(r))); {
 		case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
 			continue
-		case unicode.IsLetter(r) || unicode.In(r, unicode.So, unicode.Nl) || r >= '0' && r <= '9' || signs && strings.ContainsRune("|!$@", r):
+		case r >= '0' && r <= '9' || strings.ContainsRune(`|!$@/\`, r):
+			if read != signs {
+				r = ' '
+			}
+		case to >= 'a' && to <= 'z': // letters, and letters in circles
+		case unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r): // letters that nobody sees
+			r = ' '
+		case unicode.IsLetter(r) && read != latin || read == signs && unicode.In(r, unicode.So, unicode.Sm):
 		default:
 			r = ' '
 		}
@@ -172,11 +219,8 @@ func nameWords(name string, signs bool) []string {
 	}
 	words := strings.Fields(b.String())
 	for i, word := range words {
-		if cut := strings.TrimRight(word, "0123456789"); !signs && cut != "" {
-			word = cut
-		}
 		word = strings.Map(func(r rune) rune { return lookAlike(unicode.ToLower(lookAlike(r))) }, word)
-		words[i] = strings.NewReplacer("vv", "w", "rn", "m").Replace(word)
+		words[i] = pairs.Replace(word)
 	}
 	return words
 }
@@ -192,6 +236,10 @@ func lookAlike(r rune) rune {
 		r = 'a' + (r-0x1D400)%26
 	case r >= 0x24B6 && r <= 0x24E9: // in circles
 		r = 'a' + (r-0x24B6)%26
+	case r >= 0x1F130 && r <= 0x1F149 || r >= 0x1F150 && r <= 0x1F169 || r >= 0x1F170 && r <= 0x1F189: // in squares and dark ones
+		r = 'a' + (r-0x1F130)%32
+	case r >= 0x1F1E6 && r <= 0x1F1FF: // of flags
+		r = 'a' + r - 0x1F1E6
 	}
 	if to, ok := lookAlikes[r]; ok {
 		return to
@@ -202,10 +250,11 @@ func lookAlike(r rune) rune {
 var lookAlikes = func() map[rune]rune {
 	m := map[rune]rune{}
 	for to, from := range map[rune]string{
-		'a': "4@àáâãäåāăąǎαаɑᴀΑА", 'b': "8ßЬВΒʙ", 'c': "çćĉċčсϲᴄⅽСϹ", 'd': "ďđԁᴅⅾ", 'e': "3èéêëēĕėęěеёєεᴇΕЕ",
-		'f': "ƒғ", 'g': "ĝğġģɡԍɢ", 'h': "ĥħһнʜΗН", 'j': "ĵјϳЈ", 'k': "ķкκᴋΚК", 'l': "1i|!ìíîïĩīĭįıіїιӏĺļľłʟⅰⅼΙІӀIǀ",
-		'm': "мᴍⅿΜМ", 'n': "ñńņňηпɴΝ", 'o': "0òóôõöøōŏőοоσᴏΟО", 'p': "рρᴘΡР", 'q': "ԛ", 'r': "ŕŗřгʀ", 's': "5$śŝşšѕꜱЅ",
-		't': "7ţťŧтτᴛΤТ", 'u': "ùúûüũūŭůűųυцᴜ", 'v': "νѵᴠ", 'w': "ŵѡԝωᴡ", 'x': "хχΧХ", 'y': "ýÿŷуүγʏΥУҮ", 'z': "źżžᴢΖ",
+		'a': "4@àáâãäåāăąǎαаɑᴀΑАᵃᴬꓮᎪ", 'b': "8ßЬВΒʙᵇᴮꓐᏼ", 'c': "çćĉċčсϲᴄⅽСϹᶜꓚᏟꮯⲥʗ", 'd': "ďđԁᴅⅾᵈᴰꓓᎠ", 'e': "3èéêëēĕėęěеёєεᴇΕЕᵉᴱꓰᎬ℮",
+		'f': "ƒғᶠꓝ", 'g': "ĝğġģɡԍɢᵍᴳꓖᏀ", 'h': "ĥħһнʜΗНʰᴴꓧᎻ", 'j': "ĵјϳЈʲᴶꓙᎫ", 'k': "ķкκᴋΚКᵏᴷꓗᏦ", 'm': "мᴍⅿΜМᵐᴹꓟᎷ",
+		'l': `1i|!/\ìíîïĩīĭįıіїιӏĺļľłʟɪⅰⅼΙІӀIǀⁱᴵˡᴸꓡᏞꓲᎥ`, 'n': "ñńņňηпɴΝⁿᴺꓠ", 'o': "0òóôõöøōŏőοоσᴏΟОᵒᴼꓳօ", 'p': "рρᴘΡРᵖᴾꓑᏢ", 'q': "ԛ",
+		'r': "ŕŗřгʀʳᴿꓣᎡ", 's': "5$śŝşšѕꜱЅˢꓢᏚ", 't': "7ţťŧтτᴛΤТᵗᵀꓔᎢ", 'u': "ùúûüũūŭůűųυцᴜᵘᵁꓴս", 'v': "νѵᴠᵛⱽꓦᏙ", 'w': "ŵѡԝωᴡʷᵂꓪᎳ",
+		'x': "хχΧХˣꓫ", 'y': "ýÿŷуүγʏΥУҮʸꓬᎩ", 'z': "źżžᴢΖᶻꓜᏃ",
 	} {
 		for _, r := range from {
 			m[r] = to

@@ -62,6 +62,34 @@ func TestSEC106_BorrowedNamesAreMarked(t *testing.T) {
 	}
 }
 
+// What a stranger can put beside or into a name, so that it is not found there
+// and the eye still reads it.
+func TestSEC106_AttacksOnTheMark(t *testing.T) {
+	f := newFixture(t)
+	for attack, names := range map[string][]string{
+		"signs of a trademark":        {"Claude™", "Claude®", "Claude©", "Claude℠"},
+		"signs of being verified":     {"Claude✓", "✔Claude", "★Claude★", "🔥Claude🔥", "Claude✅️"},
+		"characters that nobody sees": {"Claude\u3164", "\u3164Claude", "Cla\u3164ude", "Cla\u115fude", "Cla\uffa0ude", "Claude\u2800", "Cla\u2800ude", "Claude\u00ad", "Claude\U000E0041", "\u202eClaude"},
+		"other scripts":               {"Ꮯlaude", "ꓚꓡꓮꓴꓓꓰ", "ꮯlaude", "ⲥlaude", "Cꓡaude", "Cւaude", "Claudɘ", "Gɪᴛʜᴜʙ", "Cὐrsor"},
+		"letters with a dot below":    {"Claụde", "Clạude", "Clauḍe"},
+		"letters as signs":            {"ᶜˡᵃᵘᵈᵉ", "🅲laude", "🄲laude", "C🅻aude", "🇨🇱🇦🇺🇩🇪", "℃laude", "Claud℮"},
+		"signs for letters":           {"Cl∂ude", "Cl∧ude", "Cl△ude", "C/aude", `C\aude`},
+		"digits beside it":            {"Claude4Business", "2Claude", "Claude1Code", "clаudе2desktop"},
+		"scripts without spaces":      {"官方Claude", "Claude公式アプリ", "Приложение Claude"},
+		"many words before it":        {strings.Repeat("a ", 30) + "Claude", strings.Repeat("aA", 22) + " Claude"},
+	} {
+		t.Run("SEC-106 "+attack, func(t *testing.T) {
+			for _, name := range names {
+				assert.Contains(t, f.pageOf(oauth.Client{Name: name}), mark, "%+q", name)
+			}
+		})
+	}
+	for _, name := range []string{"Ключ", "ΑΒΓΔΕ", "日本語アプリ", "★★★★★★", "🔥🔥🔥", "C++ tools", "2048", "Zażółć", "Måns"} {
+		assert.NotContains(t, f.pageOf(oauth.Client{Name: name}), mark, name)
+	}
+	assert.NotContains(t, f.pageOf(oauth.Client{Name: "A\u3164B"}), "\u3164", "nor is it shown")
+}
+
 func TestProductsOfTheirOwnHostsAreNotMarked(t *testing.T) {
 	loopback := []string{"http://127.0.0.1/callback"}
 	for name, tt := range map[string]struct {
@@ -92,6 +120,9 @@ func TestNamesOfTheOperatorsClientsAreMarked(t *testing.T) {
 		assert.Contains(t, f.pageOf(oauth.Client{Name: "acme mobi1e banking"}), marked("Acme Mobile Banking"))
 		assert.Contains(t, f.pageOf(oauth.Client{Name: "The real ACME Mobile Banking 2"}), marked("Acme Mobile Banking"))
 		assert.Contains(t, f.pageOf(oauth.Client{Name: "App"}), marked("App"), "whole, if it is short")
+		f.register(oauth.Client{ID: "ja", Name: "日本語アプリ", Public: true, RedirectURIs: []string{appURI}})
+		time.Sleep(time.Minute)
+		assert.Contains(t, f.pageOf(oauth.Client{Name: "日本語アプリ"}), marked("日本語アプリ"), "of any script")
 		assert.NotContains(t, f.pageOf(oauth.Client{Name: "Some App"}), mark)
 		assert.NotContains(t, f.pageOf(oauth.Client{Name: "Stranger"}), mark, "the name of another stranger")
 

@@ -166,7 +166,7 @@ func (p *Provider) respondFormPost(w http.ResponseWriter, r *http.Request, to Re
 const maxShownName = 100 // characters
 
 // plainName takes from a name what could make it look like something else:
-// control and direction characters, stacked combining marks, length.
+// control, direction and invisible characters, stacked combining marks, length.
 func plainName(s string) string {
 	var b strings.Builder
 	n, marks := 0, 0
@@ -178,7 +178,7 @@ func plainName(s string) string {
 		} else {
 			marks = 0
 		}
-		if r == utf8.RuneError || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Zl, r) || unicode.Is(unicode.Zp, r) {
+		if r == utf8.RuneError || unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point) {
 			continue
 		}
 		if n++; n > maxShownName {
