@@ -49,7 +49,7 @@ type Config struct {
 
 	// StatementIssuers are those whose software statements (RFC 7591 §2.3) are
 	// believed: their JWK Sets, by the iss of a statement. Its claims take
-	// precedence over the request's. Empty, and no SoftwareStatement: every request
+	// precedence over the request's. An aud, if it has one, must have this issuer. Empty, and no SoftwareStatement: every request
 	// with a statement is refused.
 	StatementIssuers map[string][]byte
 
@@ -127,7 +127,7 @@ func extend(r *oauth.Registry, cfg Config) error {
 		if cfg.SoftwareStatement != nil {
 			bad("Config.StatementIssuers and SoftwareStatement exclude each other")
 		}
-		trusted, err := newTrust(cfg.StatementIssuers)
+		trusted, err := newTrust(provider.Issuer, cfg.StatementIssuers)
 		if err != nil {
 			errs = append(errs, err)
 		}

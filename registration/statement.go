@@ -2,8 +2,10 @@ package registration
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,10 +20,13 @@ const (
 )
 
 // trust holds the keys of those whose software statements are believed.
-type trust map[string]*jose.KeySet
+type trust struct {
+	own  string // this provider's issuer
+	keys map[string]*jose.KeySet
+}
 
-func newTrust(issuers map[string][]byte) (trust, error) {
-	t, errs := trust{}, []error{}
+func newTrust(own string, issuers map[string][]byte) (*trust, error) {
+	t, errs := &trust{own: own, keys: map[string]*jose.KeySet{}}, []error{}
 	for issuer, set := range issuers {
 		keys, err := jose.ParseJWKS(set)
 		switch {
@@ -32,7 +37,7 @@ func newTrust(issuers map[string][]byte) (trust, error) {
 			err = errors.New("no key for signatures")
 		}
 		if err == nil {
-			t[issuer], err = jose.NewKeySet(keys...)
+			t.keys[issuer], err = jose.NewKeySet(keys...)
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("registration: Config.StatementIssuers: %q: %w", issuer, err))
@@ -42,8 +47,10 @@ func newTrust(issuers map[string][]byte) (trust, error) {
 }
 
 // verify returns the claims of a software statement (RFC 7591 §2.3). One of an
-// issuer that nobody trusts is told from one that is wrong, as §3.2.2 does.
-func (t trust) verify(_ context.Context, jwt string) ([]byte, error) {
+// issuer that nobody trusts is told from one that is wrong, as §3.2.2 does. One
+// that is for somebody must be for this provider (RFC 7519 §4.1.3): the issuer may
+// sign other tokens with its keys, such as ID tokens, which users have.
+func (t *trust) verify(_ context.Context, jwt string) ([]byte, error) {
 	token, err := jose.Parse(jwt, maxStatement)
 	if err != nil {
 		return nil, err
@@ -52,14 +59,15 @@ func (t trust) verify(_ context.Context, jwt string) ([]byte, error) {
 		return nil, errors.New("it is a token of another type")
 	}
 	var c struct {
-		Issuer  string  `json:"iss"`
-		Expires float64 `json:"exp"`
-		Before  float64 `json:"nbf"`
+		Issuer   string          `json:"iss"`
+		Audience json.RawMessage `json:"aud"`
+		Expires  *float64        `json:"exp"`
+		Before   float64         `json:"nbf"`
 	}
 	if err := strictjson.Unmarshal(token.Unverified(), &c); err != nil {
 		return nil, err
 	}
-	keys, ok := t[c.Issuer]
+	keys, ok := t.keys[c.Issuer]
 	if !ok {
 		return nil, &oauth.Error{Code: ErrUnapprovedSoftwareStatement, Description: "the issuer of the software statement is not trusted here"}
 	}
@@ -67,9 +75,21 @@ func (t trust) verify(_ context.Context, jwt string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(c.Audience) > 0 && !names(c.Audience, t.own) {
+		return nil, errors.New("its aud is somebody else")
+	}
 	at, leeway := float64(now().Unix()), statementLeeway.Seconds()
-	if c.Expires != 0 && at >= c.Expires+leeway || c.Before > at+leeway {
+	if c.Expires != nil && at >= *c.Expires+leeway || c.Before > at+leeway {
 		return nil, errors.New("it has expired, or is not valid yet")
 	}
 	return claims, nil
+}
+
+// names reports whether an aud, a string or a list of them, has the issuer.
+func names(aud json.RawMessage, issuer string) bool {
+	if one, ok := strictjson.String(aud); ok {
+		return one == issuer
+	}
+	var list []string
+	return json.Unmarshal(aud, &list) == nil && slices.Contains(list, issuer)
 }

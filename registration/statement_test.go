@@ -59,6 +59,8 @@ func TestSEC229_StatementsOfTrustedIssuers(t *testing.T) {
 			"times":        statement(t, key, "", "exp", now+10, "nbf", now-10, "iat", now),
 			"clock behind": statement(t, key, "", "nbf", now+60),
 			"clock ahead":  statement(t, key, "", "exp", now-59),
+			"for us":       statement(t, key, "", "aud", issuer),
+			"for many":     statement(t, key, "", "aud", []string{"https://other.example", issuer}),
 		}
 		for name, s := range good {
 			info := f.register(doc("client_name", "Boast", "software_statement", s))
@@ -77,6 +79,11 @@ func TestSEC229_StatementsOfTrustedIssuers(t *testing.T) {
 			"iss of no type": statement(t, key, "", "iss", 1),
 			"times of none":  statement(t, key, "", "exp", "tomorrow"),
 			"no metadata":    statement(t, key, "", "redirect_uris", "x"),
+			"exp of 1970":    statement(t, key, "", "exp", 0),
+			"an ID token":    statement(t, key, "JWT", "sub", "u", "aud", "some-client", "exp", now+10, "iat", now),
+			"for others":     statement(t, key, "", "aud", []string{"https://other.example"}),
+			"for nobody":     statement(t, key, "", "aud", []string{}),
+			"aud of no type": statement(t, key, "", "aud", 1),
 		}
 		before := f.count()
 		for name, s := range bad {
