@@ -35,6 +35,7 @@ var groups = []struct {
 	{"H", consentCases},
 	{"I", httpCases},
 	{"J", clientAuthCases},
+	{"K", apiCases},
 	{"L", signInCases},
 	{"P", introspectionCases},
 	{"S", headerCases},
