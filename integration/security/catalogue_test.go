@@ -38,6 +38,7 @@ var groups = []struct {
 	{"K", apiCases},
 	{"L", signInCases},
 	{"P", introspectionCases},
+	{"Q", registrationCases},
 	{"S", headerCases},
 	{"U", keyCases},
 }
