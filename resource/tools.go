@@ -70,9 +70,10 @@ type message struct {
 const maxBatch = 100
 
 // readMessages reads the one message of a request, or the batch that clients of
-// MCP 2025-03-26 may send. A request without a body calls nothing.
+// MCP 2025-03-26 may send. A request without a body calls nothing; one with a body
+// may, whatever its method: whether the handler looks at that is not known here.
 func readMessages(r *http.Request) ([]message, error) {
-	if r.Body == nil || r.Body == http.NoBody || r.Method != http.MethodPost {
+	if r.Body == nil || r.Body == http.NoBody {
 		return nil, nil
 	}
 	data, err := readBody(r)

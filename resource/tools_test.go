@@ -142,6 +142,28 @@ func TestRequireToolsRefusesWhatCanBeReadInTwoWays(t *testing.T) {
 	})
 }
 
+// A handler that takes a message by any method is guarded by any method.
+func TestRequireToolsMindsTheBodyNotTheMethod(t *testing.T) {
+	a := newAPI(t, resource.VerifierFunc(scoped), nil)
+	reached := 0
+	a.handler = a.server.RequireTools(map[string][]string{"drop": {"delete"}})(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached++ }))
+	send := func(method, token, body string) int {
+		r := httptest.NewRequest(method, resourceURL, strings.NewReader(body))
+		r.Header.Set("Authorization", "Bearer "+token)
+		r.ContentLength = -1 // chunked
+		return a.do(r).StatusCode
+	}
+	for _, method := range []string{"POST", "GET", "PUT", "PATCH", "DELETE", "QUERY", "post"} {
+		assert.Equal(t, http.StatusForbidden, send(method, "read", toolCall("drop")), method)
+		assert.Equal(t, http.StatusBadRequest, send(method, "read", "x"), method)
+		assert.Zero(t, reached, method)
+		assert.Equal(t, http.StatusOK, send(method, "read", ""), "%s: a body of nothing", method)
+		assert.Equal(t, http.StatusOK, send(method, "delete", toolCall("drop")), method)
+		assert.Equal(t, 2, reached, method)
+		reached = 0
+	}
+}
+
 func TestRequireToolsOfWrongScopes(t *testing.T) {
 	a := newAPI(t, resource.VerifierFunc(scoped), nil)
 	assert.PanicsWithValue(t, `resource: RequireTools: "get": "two words" is no scope name`,
