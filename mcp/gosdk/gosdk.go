@@ -19,10 +19,11 @@ import (
 //	mux.Handle("/mcp", api.RequireTools(tools)(gosdk.Handler(
 //		mcp.NewStreamableHTTPHandler(getServer, nil))))
 //
-// Tools then find who calls in req.Extra.TokenInfo: UserID is the token's
-// subject, or the client if there is no user, Scopes and Expiration are the
-// token's, and Caller has all of it. The SDK also keeps a session to the UserID
-// that began it.
+// Tools then find who calls in req.Extra.TokenInfo: Caller has the token, Scopes
+// and Expiration are the token's, and UserID is a name that nobody else has,
+// "SUBJECT of ISSUER" or "client of ISSUER: ID", since two issuers can have users
+// with one subject, and a client can be called as a user is. The SDK also keeps a
+// session to the UserID that began it.
 //
 // A tool must not ask resource.FromContext: within a session its context is that
 // of the session's first request, whose token is not this call's.
@@ -58,13 +59,13 @@ func tokenInfo(ctx context.Context, _ string, _ *http.Request) (*auth.TokenInfo,
 	if !ok {
 		return nil, auth.ErrInvalidToken // not behind Require: nobody is let in
 	}
-	info := &auth.TokenInfo{
-		Scopes: t.Scopes, Expiration: t.ExpiresAt, UserID: t.Subject, Extra: map[string]any{callerKey: t},
+	user := t.Subject + " of " + t.Issuer
+	if t.Machine() {
+		user = "client of " + t.Issuer + ": " + t.ClientID
 	}
-	if info.UserID == "" {
-		info.UserID = t.ClientID
-	}
-	return info, nil
+	return &auth.TokenInfo{
+		Scopes: t.Scopes, Expiration: t.ExpiresAt, UserID: user, Extra: map[string]any{callerKey: t},
+	}, nil
 }
 
 // Caller returns the verified token of a call, from req.Extra.TokenInfo. It is

@@ -43,7 +43,7 @@ func server(t *testing.T) http.Handler {
 		token, ok := gosdk.Caller(info)
 		assert.True(t, ok)
 		assert.Equal(t, token.ExpiresAt, info.Expiration)
-		text := strings.Join([]string{info.UserID, token.ClientID, info.Scopes[0]}, " ")
+		text := strings.Join([]string{info.UserID, token.ClientID, info.Scopes[0]}, ", ")
 		return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: text}}}, nil, nil
 	})
 	t.Cleanup(func() {
@@ -94,13 +94,13 @@ func TestToolsSeeWhoCalls(t *testing.T) {
 	h := server(t)
 	session := begin(t, h, "ann/app/read")
 	_, text := post(t, h, "ann/app/read", session, who)
-	assert.Contains(t, text, `"text":"ann app read"`)
+	assert.Contains(t, text, `"text":"ann of https://login.example, app, read"`)
 	_, text = post(t, h, "ann/other/read", session, who)
-	assert.Contains(t, text, `"text":"ann other read"`, "the token of this call, not that of the session's first")
+	assert.Contains(t, text, `"text":"ann of https://login.example, other, read"`, "the token of this call, not that of the session's first")
 
 	session = begin(t, h, "/robot/read")
 	_, text = post(t, h, "/robot/read", session, who)
-	assert.Contains(t, text, `"text":"robot robot read"`, "a client without a user")
+	assert.Contains(t, text, `"text":"client of https://login.example: robot, robot, read"`, "a client without a user")
 }
 
 func TestR12_SessionsBelongToTheirUser(t *testing.T) {
