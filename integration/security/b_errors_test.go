@@ -164,6 +164,31 @@ var errorCases = []caseOf{
 		a = b.visit("POST", "/oauth/consent", url.Values{"interaction": {"x"}})
 		require.Equal(c, 403, a.status)
 	}},
+	{"SEC-034 a store that fails at the token endpoint", func(c *run) {
+		c, f := c.faulty()
+		for _, client := range []string{app, conf} {
+			code := c.person().code(c.params(client))
+			for _, method := range []string{"Client", "Code", "Consent", "UpdateToken"} {
+				f.fail(method)
+				c.refused(c.exchange(client, code), 503, oauth.ErrTemporarilyUnavailable)
+			}
+			f.mend()
+			got := c.ok(c.exchange(client, code)) // nothing was spent
+			for _, method := range []string{"Client", "Token", "UpdateToken"} {
+				f.fail(method)
+				c.refused(c.refresh(client, got.RefreshToken), 503, oauth.ErrTemporarilyUnavailable)
+			}
+			f.mend()
+			next := c.ok(c.refresh(client, got.RefreshToken))
+			c.ok(c.refresh(client, next.RefreshToken))
+
+			f.fail("RevokeTokens") // a replay that cannot be answered by revoking is not answered otherwise
+			c.refused(c.exchange(client, code), 503, oauth.ErrTemporarilyUnavailable)
+			f.mend()
+			c.refused(c.exchange(client, code), 400, oauth.ErrInvalidGrant)
+			c.dead(next.AccessToken)
+		}
+	}},
 	{"SEC-035 after a POST the browser is sent on by 303", func(c *run) {
 		b, v := c.person(), c.params(app)
 		a := b.visit("POST", "/oauth/authorize", v)
