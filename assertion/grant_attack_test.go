@@ -1,8 +1,12 @@
 package assertion_test
 
 import (
+	"context"
 	"encoding/base64"
 	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-e797c9ce/oauth"
+	"github.com/seed-e797c9ce/oauth/assertion"
 	"github.com/seed-e797c9ce/oauth/internal/jose"
 )
 
@@ -219,4 +224,59 @@ func TestAnOutageOfTheStoreIsNotARefusal(t *testing.T) {
 	w.store.err = nil
 	assert.Equal(t, ok, w.ask(w.p, "ide", a).answer())
 	assert.Equal(t, ok, w.ask(w.p, "", c).answer())
+}
+
+// An assertion of nobody's that names an unknown key makes the provider ask for
+// keys: everybody else goes on with those that there are.
+func TestAStrangerDoesNotMakeOthersWaitForKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fetched("https://keys.example/acme"))
+		set, slow := jwks(t, keys()["ES256"]), time.Duration(0)
+		w.serve = func(rw http.ResponseWriter, _ *http.Request) { time.Sleep(slow); rw.Write(set) }
+		require.Equal(t, ok, w.ask(w.p, "ide", jag(t)).answer())
+		time.Sleep(2 * time.Minute)
+		slow = 4 * time.Second
+		stranger := make(chan answer)
+		go func() { stranger <- w.ask(w.p, "ide", sign(t, keys()["other"], idJAG, jagClaims())).answer() }()
+		synctest.Wait()
+		require.EqualValues(t, 2, w.gets.Load(), "it is under way")
+		begun := time.Now()
+		assert.Equal(t, ok, w.ask(w.p, "ide", jag(t)).answer())
+		assert.Zero(t, time.Since(begun))
+		assert.Equal(t, badGrant, <-stranger)
+	})
+}
+
+// Where the app decides about workloads, every name with their prefix is a
+// client's. It is one for nothing but an assertion.
+func TestANameOfAWorkloadOpensNothing(t *testing.T) {
+	w := newWorld(t, func(c *assertion.Config) {
+		c.Platforms[0].Decide = func(context.Context, assertion.Claims) (assertion.Workload, error) { return assertion.Workload{}, nil }
+	})
+	for _, name := range []string{"x", "deployer", "", "<script>alert(1)</script>", "\"><b>", strings.Repeat("a", 300), "a b", "\u202eevil", "../../x"} {
+		id := "workload:" + name
+		for path, form := range map[string]url.Values{
+			"/oauth/token":      {"grant_type": {"authorization_code"}, "code": {"x"}, "code_verifier": {"x"}},
+			"/oauth/token#cc":   {"grant_type": {"client_credentials"}},
+			"/oauth/token#rt":   {"grant_type": {"refresh_token"}, "refresh_token": {"x"}},
+			"/oauth/token#jwt":  {"grant_type": {jwtBearer}, "assertion": {credential(t)}},
+			"/oauth/introspect": {"token": {"x"}},
+			"/oauth/revoke":     {"token": {"x"}},
+		} {
+			path, _, _ = strings.Cut(path, "#")
+			for _, secret := range []string{"", "x"} {
+				form.Set("client_id", id)
+				form.Set("client_secret", secret)
+				assert.Equal(t, invalid, post(w.p, path, form), "%s %s", path, id)
+			}
+		}
+		rec := httptest.NewRecorder()
+		w.p.ServeHTTP(rec, httptest.NewRequest("GET", "/oauth/authorize?"+url.Values{"client_id": {id}, "response_type": {"code"},
+			"redirect_uri": {"https://evil.example/cb"}, "code_challenge": {strings.Repeat("a", 43)}, "code_challenge_method": {"S256"}}.Encode(), nil))
+		assert.Equal(t, 400, rec.Code, id)
+		assert.Empty(t, rec.Header().Get("Location"))
+		assert.NotContains(t, rec.Body.String(), "<script>alert")
+		assert.NotContains(t, rec.Body.String(), "<b>")
+	}
+	assert.Zero(t, w.store.codes.Load())
 }

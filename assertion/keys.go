@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-e797c9ce/oauth"
@@ -100,6 +101,16 @@ type keySet struct {
 	asked time.Time
 	good  time.Time // when ring came
 	down  bool      // the last request failed
+
+	// latest is what came last, for those who need not ask: a stranger's assertion,
+	// by naming an unknown key, must not make them wait for a slow origin.
+	latest atomic.Pointer[received]
+}
+
+// received is a key set and when it came.
+type received struct {
+	ring *ring
+	at   time.Time
 }
 
 func newKeySet(get func(ctx context.Context) ([]byte, error), stale time.Duration) *keySet {
@@ -127,6 +138,9 @@ func (s *keySet) verify(ctx context.Context, t *jose.Token) ([]byte, error) {
 // load returns the key set; with again it asks for a newer one, if it has not
 // just done so.
 func (s *keySet) load(ctx context.Context, again bool) (*ring, error) {
+	if got := s.latest.Load(); got != nil && !again && time.Since(got.at) < keysFresh {
+		return got.ring, nil
+	}
 	select {
 	case s.lock <- struct{}{}:
 		defer func() { <-s.lock }()
@@ -152,6 +166,7 @@ func (s *keySet) load(ctx context.Context, again bool) (*ring, error) {
 	s.asked, s.down = at, err != nil
 	if err == nil {
 		s.ring, s.good = r, at
+		s.latest.Store(&received{r, at})
 		return r, nil
 	}
 	if at.Sub(s.good) >= keysFresh+s.stale {
