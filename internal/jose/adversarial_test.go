@@ -165,14 +165,33 @@ func TestSpellingsThatAreRefused(t *testing.T) {
 		"SEC-157 bits beyond the end":   h + "." + c + "." + last + string(nextInAlphabet(s[len(s)-1])),
 		"SEC-157 one character":         h + "." + c + ".A",
 		"empty":                         "",
-		"dots":                          "..",
 		"not ASCII":                     h + "." + c + ".é" + s,
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := verify([]Key{k}, token)
 			assert.ErrorIs(t, err, ErrMalformed)
+			if strings.Count(token, ".") == 2 {
+				assert.ErrorContains(t, err, "not base64url")
+			} else {
+				assert.ErrorContains(t, err, "not three parts")
+			}
 		})
 	}
+	_, err := verify([]Key{k}, "..")
+	assert.ErrorIs(t, err, ErrMalformed)
+}
+
+// The bounds are the last that is accepted: the tables above have the first that is not.
+func TestTheLargestHeaderAndKeyID(t *testing.T) {
+	k := generate(t, ES256)
+	k.ID = strings.Repeat("k", MaxKeyID)
+	header := `{"alg":"ES256","kid":"` + k.ID + `","a":""}`
+	header = strings.Replace(header, `""}`, `"`+strings.Repeat("a", maxHeader-len(header))+`"}`, 1)
+	require.Len(t, header, maxHeader)
+	_, err := verify([]Key{k}, forge(t, k, header, `{}`))
+	assert.NoError(t, err)
+	_, err = verify([]Key{k}, forge(t, k, strings.Replace(header, `"a":"`, `"a":"a`, 1), `{}`))
+	assert.ErrorIs(t, err, ErrMalformed)
 }
 
 func split(token string) (header, claims, signature string) {

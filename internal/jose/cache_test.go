@@ -50,6 +50,15 @@ func TestCacheIsBounded(t *testing.T) {
 	}
 }
 
+func TestCacheTakesNoRoomForWhatItHas(t *testing.T) {
+	c := NewCache[int](4)
+	for _, token := range []string{"a", "b", "a", "c", "d"} {
+		c.Put(token, 1)
+	}
+	_, ok := c.Get("b")
+	assert.True(t, ok)
+}
+
 func TestCacheKeepsWhatIsAskedFor(t *testing.T) {
 	c := NewCache[int](10)
 	c.Put("kept", 1)

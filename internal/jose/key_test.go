@@ -75,6 +75,8 @@ func TestKeysThatAreRefused(t *testing.T) {
 		"nil RSA key":            {Alg: RS256, Public: (*rsa.PublicKey)(nil)},
 		"empty EC key":           {Alg: ES256, Public: &ecdsa.PublicKey{}},
 		"EC key without point":   {Alg: ES256, Public: &ecdsa.PublicKey{Curve: elliptic.P256()}},
+		"EC key without X":       {Alg: ES256, Public: &ecdsa.PublicKey{Curve: elliptic.P256(), Y: p256.Y}},
+		"EC key without Y":       {Alg: ES256, Public: &ecdsa.PublicKey{Curve: elliptic.P256(), X: p256.X}},
 		"EC point off the curve": {Alg: ES256, Public: &ecdsa.PublicKey{Curve: elliptic.P256(), X: big.NewInt(1), Y: big.NewInt(1)}},
 		"EC point negative":      {Alg: ES256, Public: &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).Neg(p256.X), Y: p256.Y}},
 		"EC point at infinity":   {Alg: ES256, Public: &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int), Y: new(big.Int)}},
@@ -98,6 +100,7 @@ func TestKeysThatAreRefused(t *testing.T) {
 		"no secret":              {Alg: HS256},
 		"secret of 31 bytes":     {Alg: HS256, Secret: make([]byte, 31)},
 		"secret and public key":  {Alg: HS256, Secret: hs.Secret, Public: ec.Public},
+		"secret and signer":      {Alg: HS256, Secret: hs.Secret, Signer: ec.Signer},
 		"secret with ES256":      {Alg: ES256, Public: ec.Public, Secret: hs.Secret},
 		"another's signer":       {Alg: ES256, Public: generate(t, ES256).Public, Signer: ec.Signer},
 		"a signer of other type": {Alg: ES256, Public: ec.Public, Signer: ed.Signer},
@@ -109,10 +112,34 @@ func TestKeysThatAreRefused(t *testing.T) {
 			assert.ErrorIs(t, err, ErrKey)
 			_, err = Prepare(k)
 			assert.ErrorIs(t, err, ErrKey)
+			if k.Alg != HS256 { // those are left out
+				_, err = MarshalJWKS([]Key{k})
+				assert.ErrorIs(t, err, ErrKey)
+			}
 		})
 	}
+	assert.NoError(t, Key{ID: strings.Repeat("a", MaxKeyID), Alg: ES256, Public: ec.Public}.Check())
 	assert.NoError(t, Key{Alg: RS256, Public: small(8192, 65537)}.Check())
 	assert.NoError(t, Key{Alg: RS256, Public: small(2048, 1<<31-1)}.Check())
+}
+
+func TestThumbprintsOfWhatIsNoKey(t *testing.T) {
+	for name, public := range map[string]crypto.PublicKey{
+		"nothing":                nil,
+		"nil EC key":             (*ecdsa.PublicKey)(nil),
+		"EC key without curve":   &ecdsa.PublicKey{},
+		"EC point off the curve": &ecdsa.PublicKey{Curve: elliptic.P256(), X: big.NewInt(1), Y: big.NewInt(1)},
+		"nil RSA key":            (*rsa.PublicKey)(nil),
+		"RSA without modulus":    &rsa.PublicKey{E: 65537},
+		"short Ed25519":          ed25519.PublicKey(make([]byte, 31)),
+		"a private key":          ed25519.NewKeyFromSeed(make([]byte, 32)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := Thumbprint(public)
+			assert.ErrorIs(t, err, ErrKey)
+			assert.Empty(t, got)
+		})
+	}
 }
 
 func TestKeysWithoutSignerOnlyVerify(t *testing.T) {
@@ -203,6 +230,7 @@ func TestSignersOutsideOfTheProcess(t *testing.T) {
 		"raw":          {make([]byte, 64), "ASN.1"},
 		"trailing":     {append(sequence(big.NewInt(1), big.NewInt(1)), 0), "ASN.1"},
 		"negative":     {sequence(big.NewInt(-1), big.NewInt(1)), "ASN.1"},
+		"one number":   {[]byte{0x30, 3, 2, 1, 1}, "ASN.1"},
 		"three":        {append([]byte{0x30, 9}, bytes.Repeat([]byte{2, 1, 1}, 3)...), "ASN.1"},
 		"r too long":   {sequence(new(big.Int).Lsh(big.NewInt(1), 256), big.NewInt(1)), "too long"},
 		"s too long":   {sequence(big.NewInt(1), new(big.Int).Lsh(big.NewInt(1), 256)), "too long"},
@@ -254,7 +282,10 @@ func TestHeadersArePreparedPerType(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	assert.LessOrEqual(t, len(*s.headers.Load()), maxTypes, "the cache is bounded")
+	assert.Len(t, *s.headers.Load(), maxTypes, "they are kept, up to a bound")
+	for typ := range *s.headers.Load() {
+		assert.Zero(t, testing.AllocsPerRun(10, func() { s.header(typ) }))
+	}
 }
 
 // What is signed here verifies in golang-jwt, and the other way round.
