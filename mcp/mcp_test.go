@@ -195,3 +195,25 @@ func (h web) RoundTrip(r *http.Request) (*http.Response, error) {
 	io.WriteString(w, body)
 	return w.Result(), nil
 }
+
+// Anybody can ask for scopes that do not exist, and for very many of them.
+func TestRequestsForManyUnknownScopesAreCheap(t *testing.T) {
+	var log strings.Builder
+	p, err := oauth.New(oauth.Config{
+		Issuer: "https://auth.example", Store: store.NewMemory(), LoginURL: "/login", Secret: []byte("0123456789abcdef0123456789abcdef"),
+		Session: func(*http.Request) (oauth.Session, error) { return oauth.Session{}, nil },
+		Scopes:  map[string]string{"read": "Read"}, Policy: oauth.Policy{BcryptCost: 4},
+		Extensions: mcp.Profile(mcp.Config{Scopes: []string{"read"}}), Logger: slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	require.NoError(t, err)
+	for _, names := range []int{1, 2000, 8000} {
+		target := "/oauth/authorize?client_id=x&scope=" + strings.Repeat("a+", names-1) + "a"
+		log.Reset()
+		w := httptest.NewRecorder()
+		p.ServeHTTP(w, httptest.NewRequest("GET", target, nil))
+		assert.Equal(t, http.StatusBadRequest, w.Code)
+		assert.Less(t, log.Len(), 1000, "log of %d names", names)
+		memory := testing.AllocsPerRun(5, func() { p.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", target, nil)) })
+		assert.Less(t, memory, 500.0, "allocations for %d names", names)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/seed-e797c9ce/oauth"
 )
@@ -19,29 +20,37 @@ import (
 // the client may not have is refused as ever.
 func defaultForUnknown(r *oauth.Registry) error {
 	cfg := r.Config()
+	all := sync.OnceValue(func() []string { // once New has returned they stay as they are
+		list, _ := r.Provider().Metadata()["scopes_supported"].([]string)
+		return list
+	})
 	known := func(name string) bool {
 		if _, ok := cfg.Scopes[name]; ok {
 			return true
 		}
-		all, _ := r.Provider().Metadata()["scopes_supported"].([]string)
-		return name != OfflineAccess && slices.Contains(all, name)
+		return name != OfflineAccess && slices.Contains(all(), name)
 	}
 	r.OnRequest(func(_ context.Context, params url.Values) (url.Values, error) {
 		asked := params["scope"]
-		if len(asked) != 1 {
+		if len(asked) != 1 || len(asked[0]) > maxScope {
 			return params, nil
 		}
 		names := strings.Split(asked[0], " ")
 		if slices.ContainsFunc(names, known) || slices.ContainsFunc(names, malformed) {
 			return params, nil
 		}
-		cfg.Logger.Info("mcp: the request names no scope that exists here and gets the default", "requested", asked[0])
+		cfg.Logger.Info("mcp: the request names no scope that exists here and gets the default", "requested", asked[0][:min(len(asked[0]), maxLogged)])
 		params = maps.Clone(params)
 		params.Del("scope")
 		return params, nil
 	})
 	return nil
 }
+
+const (
+	maxScope  = 4096 // bytes: a longer one is refused
+	maxLogged = 200  // bytes, of what anybody can send
+)
 
 // malformed reports whether a name is no scope-token (RFC 6749 §3.3): such a
 // request stays an error.
