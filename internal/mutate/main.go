@@ -3,7 +3,7 @@
 // and or an or that is dropped, a limit that is off by one), runs the tests over
 // it, and lists the changes that no test minded:
 //
-//	go run ./internal/mutate [-every 1] [-p 2] [-run REGEXP] FILE.go …
+//	go run ./internal/mutate [-every 1] [-p 2] [-skip REGEXP] FILE.go[:LINE] …
 //
 // The files stay as they are. All changes are compiled into one test binary of
 // each package (go test's -overlay), where the environment wakes one of them. A
@@ -30,23 +30,23 @@ import (
 func main() {
 	every := flag.Int("every", 1, "try every n-th change only")
 	workers := flag.Int("p", 2, "how many to try at once")
-	run := flag.String("run", "", "which tests to run: a regular expression of their names")
+	skip := flag.String("skip", "^$", "which tests not to run: a regular expression of their names")
 	also := flag.String("also", "", "more packages to test: their folders, separated by commas")
 	timeout := flag.Duration("timeout", time.Minute, "of one run of tests; a change that makes it hang counts as noticed")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := mutate(ctx, flag.Args(), *every, *workers, *timeout, *run, *also); err != nil {
+	if err := mutate(ctx, flag.Args(), *every, *workers, *timeout, *skip, *also); err != nil {
 		fmt.Fprintln(os.Stderr, "mutate:", err)
 		os.Exit(1)
 	}
 }
 
-func mutate(ctx context.Context, files []string, every, workers int, timeout time.Duration, run, also string) error {
+func mutate(ctx context.Context, files []string, every, workers int, timeout time.Duration, skip, also string) error {
 	if len(files) == 0 {
 		return errors.New("name the files to change")
 	}
-	tests, err := regexp.Compile(run)
+	skipped, err := regexp.Compile(skip)
 	if err != nil {
 		return err
 	}
@@ -59,18 +59,25 @@ func mutate(ctx context.Context, files []string, every, workers int, timeout tim
 	var sources []source
 	var list []mutant
 	var dirs []string
-	for _, file := range files {
+	wanted := map[string]bool{} // file:line; a file alone is the whole of it
+	for _, arg := range files {
+		file, _, _ := strings.Cut(arg, ":")
+		wanted[arg] = true
+		if slices.ContainsFunc(sources, func(s source) bool { return s.file == file }) {
+			continue
+		}
 		s, err := instrument(file, len(list)+1)
 		if err != nil {
 			return err
 		}
 		sources, list, dirs = append(sources, s), append(list, s.mutants...), append(dirs, filepath.Dir(file))
 	}
+	list = slices.DeleteFunc(list, func(m mutant) bool { return !wanted[m.file] && !wanted[fmt.Sprint(m.file, ":", m.line)] })
 	if also != "" {
 		dirs = append(dirs, strings.Split(also, ",")...)
 	}
 	slices.Sort(dirs)
-	s, err := newSuite(ctx, scratch, slices.Compact(dirs), sources, tests, timeout)
+	s, err := newSuite(ctx, scratch, slices.Compact(dirs), sources, skipped, timeout)
 	if err != nil {
 		return err
 	}
@@ -99,9 +106,9 @@ func mutate(ctx context.Context, files []string, every, workers int, timeout tim
 		}
 	})
 	noticedAll, triedAll := 0, 0
-	for _, file := range files {
-		fmt.Println(summary(file, noticed[file], tried[file]))
-		noticedAll, triedAll = noticedAll+noticed[file], triedAll+tried[file]
+	for _, s := range sources {
+		fmt.Println(summary(s.file, noticed[s.file], tried[s.file]))
+		noticedAll, triedAll = noticedAll+noticed[s.file], triedAll+tried[s.file]
 	}
 	fmt.Println(summary("all", noticedAll, triedAll))
 	return ctx.Err()

@@ -31,7 +31,7 @@ type test struct {
 }
 
 // newSuite compiles the tests of dirs with the changed sources.
-func newSuite(ctx context.Context, scratch string, dirs []string, sources []source, run *regexp.Regexp, timeout time.Duration) (*suite, error) {
+func newSuite(ctx context.Context, scratch string, dirs []string, sources []source, skip *regexp.Regexp, timeout time.Duration) (*suite, error) {
 	replace := map[string]string{}
 	for i, s := range sources {
 		path, err := filepath.Abs(s.file)
@@ -67,7 +67,7 @@ func newSuite(ctx context.Context, scratch string, dirs []string, sources []sour
 			return nil, fmt.Errorf("listing the tests of %s: %w", dir, err)
 		}
 		for name := range strings.FieldsSeq(string(names)) {
-			if run.MatchString(name) && !strings.HasPrefix(name, "Benchmark") {
+			if !skip.MatchString(name) && !strings.HasPrefix(name, "Benchmark") {
 				s.tests = append(s.tests, &test{binary: binary, dir: dir, name: name})
 			}
 		}
