@@ -202,6 +202,8 @@ func (c *Config) setDefaults() {
 	}
 }
 
+const minSecret = 32 // bytes of a Secret
+
 // check finds everything that is wrong with the configuration.
 func (c *Config) check() error {
 	var errs []error
@@ -219,7 +221,7 @@ func (c *Config) check() error {
 		wrong("Config.LoginURL or Config.Interact is required: it is where people sign in")
 	}
 	if u, err := url.Parse(c.LoginURL); err != nil || strings.HasPrefix(c.LoginURL, "//") || c.LoginURL != "" && !strings.HasPrefix(c.LoginURL, "/") && (u.Scheme != "https" && u.Scheme != "http" || u.Host == "") {
-		wrong("Config.LoginURL must be a path or an http URL")
+		wrong("Config.LoginURL must be a path, such as /login, or an http URL")
 	}
 	if c.Prefix != "" && (!strings.HasPrefix(c.Prefix, "/") || strings.ContainsAny(c.Prefix, "?#%{} ") || strings.Contains(c.Prefix, "//")) {
 		wrong("Config.Prefix must be a plain path that begins with a slash")
@@ -229,9 +231,12 @@ func (c *Config) check() error {
 			wrong("Config.Scopes: %q is not a scope name (RFC 6749, section 3.3)", name)
 		}
 	}
-	for _, s := range append([][]byte{c.Secret}, c.RetiredSecrets...) {
-		if s != nil && len(s) < 32 {
-			wrong("Config.Secret must have at least 32 random bytes")
+	if c.Secret != nil && len(c.Secret) < minSecret {
+		wrong("Config.Secret has %d bytes and must have at least %d random ones, such as those of: openssl rand -base64 32", len(c.Secret), minSecret)
+	}
+	for i, s := range c.RetiredSecrets {
+		if len(s) < minSecret {
+			wrong("Config.RetiredSecrets[%d] has %d bytes; a secret has at least %d", i, len(s), minSecret)
 		}
 	}
 	if c.Secret == nil && c.RetiredSecrets != nil {
