@@ -90,7 +90,7 @@ func (p *Provider) requestScopes(c *Client, requested, resources []string) ([]st
 		}
 	}
 	if len(granted) == 0 && len(requested) > 0 {
-		return nil, errorf(ErrInvalidScope, "none of the requested scopes can be granted to this client")
+		return nil, errorf(ErrInvalidScope, "none of the requested scopes can be granted to this client").because("Client.Scopes is %q", c.Scopes)
 	}
 	if len(granted) < len(requested) {
 		p.log.Info("oauth: scopes were narrowed", "client_id", c.ID, "requested", requested, "granted", granted)
