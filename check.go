@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,8 +64,13 @@ type checkup struct {
 	dead   bool // the host cannot be reached: nothing more is asked
 }
 
+// say adds a finding, once: what one request shows, a second one to the same
+// place often shows again.
 func (c *checkup) say(format string, args ...any) {
-	c.found = append(c.found, fmt.Errorf(format, args...))
+	err := fmt.Errorf(format, args...)
+	if !slices.ContainsFunc(c.found, func(e error) bool { return e.Error() == err.Error() }) {
+		c.found = append(c.found, err)
+	}
 }
 
 // answer is what came back, or its beginning.

@@ -149,6 +149,7 @@ func (c *checkup) resources() {
 		var got struct {
 			Resource string   `json:"resource"`
 			Servers  []string `json:"authorization_servers"`
+			Scopes   []string `json:"scopes_supported"`
 		}
 		if !c.document(at, fmt.Sprintf("the resource server of %s (resource.Server.MetadataRoutes)", r.URI), &got) {
 			continue
@@ -161,6 +162,11 @@ func (c *checkup) resources() {
 			c.say("%s names no authorization_servers: clients do not find this provider", at)
 		case got.Servers[0] != c.p.cfg.Issuer:
 			c.differs(at, "first of authorization_servers", got.Servers[0], c.p.cfg.Issuer)
+		}
+		for _, s := range got.Scopes {
+			if !c.p.scopeKnown(s, []string{r.URI}) {
+				c.say("%s has the scope %s, which is not in Config.Scopes, or not in the Scopes of that resource: clients ask for it in vain", at, quote(s))
+			}
 		}
 		c.challenge(r.URI, at)
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -319,6 +320,31 @@ func TestCheckFindsWhatIsWrongWithTheConfiguration(t *testing.T) {
 		found := check(t, f, &deployment{h: mux})
 		require.Len(t, found, 1, name)
 		assert.Contains(t, found[0], tt.want, name)
+	}
+}
+
+func TestCheckSaysEachFindingOnce(t *testing.T) {
+	f, _ := deployed(t, issuer+"/mcp", pathIssuer)
+	found := check(t, f, &deployment{h: http.NotFoundHandler()})
+	require.NotEmpty(t, found)
+	assert.Len(t, slices.Compact(slices.Sorted(slices.Values(found))), len(found), strings.Join(found, "\n"))
+}
+
+func TestCheckFindsAScopeThatDoesNotExist(t *testing.T) {
+	f, _ := deployed(t, issuer+"/mcp", pathIssuer)
+	for scope, known := range map[string]bool{"read": true, "raed": false} {
+		rs, err := resource.New(resource.Config{Resource: issuer + "/mcp", Issuers: []string{pathIssuer}, Verifier: f.p.Verifier(), Scopes: []string{scope}})
+		require.NoError(t, err)
+		mux := http.NewServeMux()
+		mux.Handle("/", f.p)
+		mux.Handle(rs.MetadataRoute())
+		found := check(t, f, &deployment{h: mux})
+		if known {
+			assert.Empty(t, found)
+			continue
+		}
+		require.Len(t, found, 1)
+		assert.Contains(t, found[0], `has the scope "raed", which is not in Config.Scopes`)
 	}
 }
 
