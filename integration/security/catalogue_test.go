@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,11 +21,14 @@ type caseOf struct {
 	run  func(c *run)
 }
 
-// groups are all cases, in the order they run in.
-var groups = []struct {
+// group is a part of the catalogue.
+type group struct {
 	name  string
 	cases []caseOf
-}{
+}
+
+// groups are the cases that run on every store, in this order.
+var groups = []group{
 	{"A", redirectCases},
 	{"B", errorCases},
 	{"C", pkceCases},
@@ -39,9 +43,13 @@ var groups = []struct {
 	{"L", signInCases},
 	{"P", introspectionCases},
 	{"Q", registrationCases},
+	{"R", documentCases},
 	{"S", headerCases},
 	{"U", keyCases},
 }
+
+// once are cases that have to do with no store; they run on the first.
+var once = []group{{"R fetch", fetchCases}}
 
 // TestSecurity runs every case on every store. After each, a good flow must still
 // work, and what others were granted must stand.
@@ -50,7 +58,11 @@ func TestSecurity(t *testing.T) {
 		t.Run(kind.name, func(top *testing.T) {
 			top.Parallel()
 			w := newWorld(top, kind)
-			for _, g := range groups {
+			all := groups
+			if kind.name == storeKinds[0].name {
+				all = slices.Concat(groups, once)
+			}
+			for _, g := range all {
 				top.Run(g.name, func(t *testing.T) {
 					for _, k := range g.cases {
 						t.Run(k.name, func(t *testing.T) {
@@ -86,8 +98,10 @@ func (c *run) stillGood() {
 var idList string
 
 var (
-	idPattern = regexp.MustCompile(`^SEC-\d{3}\b`)
+	idPattern = regexp.MustCompile(`^(SEC-\d{3} )+`)
 	rowID     = regexp.MustCompile(`(?m)^\| (SEC-\d{3}) \|(.*)$`)
+	testFile  = regexp.MustCompile(`[a-z/]+[a-z_]*_test\.go((?:,? ` + "`Test[A-Za-z0-9_]+`" + `)*)`)
+	testName  = regexp.MustCompile(`Test[A-Za-z0-9_]+`)
 )
 
 // Every ID of the catalogue is in docs/security-cases.md once; it names the case
@@ -100,12 +114,16 @@ func TestCatalogueIsComplete(t *testing.T) {
 	}
 	tested := map[string]bool{}
 	names := map[string]bool{}
-	for _, g := range groups {
+	for _, g := range slices.Concat(groups, once) {
 		for _, k := range g.cases {
-			id := idPattern.FindString(k.name)
-			assert.True(t, ids[id], "%q begins with no ID of the catalogue", k.name)
 			assert.False(t, names[k.name], "%q stands there twice", k.name)
-			tested[id], names[k.name] = true, true
+			names[k.name] = true
+			begins := strings.Fields(idPattern.FindString(k.name))
+			assert.NotEmpty(t, begins, "%q begins with no ID", k.name)
+			for _, id := range begins {
+				assert.True(t, ids[id], "%q begins with an ID that is not in ids.txt", k.name)
+				tested[id] = true
+			}
 		}
 	}
 	doc, err := os.ReadFile("../../docs/security-cases.md")
@@ -119,6 +137,14 @@ func TestCatalogueIsComplete(t *testing.T) {
 		here := bytes.Contains(m[2], []byte("integration/security/"))
 		assert.Equal(t, tested[id], here, "%s: what the document says is not what is tested here", id)
 		assert.Greater(t, len(bytes.Trim(m[2], " |")), 10, "%s has neither test nor reason", id)
+		for _, named := range testFile.FindAllStringSubmatch(string(m[2]), -1) {
+			path, _, _ := strings.Cut(named[0], " ")
+			source, err := os.ReadFile("../../" + strings.TrimSuffix(path, ","))
+			assert.NoError(t, err, id)
+			for _, name := range testName.FindAllString(named[1], -1) {
+				assert.Contains(t, string(source), "func "+name+"(", id)
+			}
+		}
 	}
 	for id := range ids {
 		assert.True(t, listed[id] || tested[id], "%s is neither tested nor listed", id)

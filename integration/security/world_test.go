@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"log"
 	"log/slog"
 	"net/http"
@@ -252,7 +253,16 @@ func (h *web) count(url string) int {
 	return h.asked[url]
 }
 
-func (h *web) RoundTrip(r *http.Request) (*http.Response, error) {
+// RoundTrip answers a request. A handler that panics with http.ErrAbortHandler
+// is a host that cannot be connected to.
+func (h *web) RoundTrip(r *http.Request) (res *http.Response, err error) {
+	defer func() {
+		if v := recover(); v == http.ErrAbortHandler {
+			err = errors.New("dial tcp 10.0.0.1:443: connect: connection refused")
+		} else if v != nil {
+			panic(v)
+		}
+	}()
 	h.mu.Lock()
 	h.asked[r.URL.String()]++
 	answer := h.answers[r.URL.String()]
