@@ -6,7 +6,9 @@
 package mcp
 
 import (
+	"log/slog"
 	"net/http"
+	"slices"
 
 	"github.com/seed-e797c9ce/oauth"
 	"github.com/seed-e797c9ce/oauth/assertion"
@@ -64,6 +66,7 @@ func Profile(cfg Config) []oauth.Extension {
 	list := []oauth.Extension{
 		oauth.Extension(func(r *oauth.Registry) error {
 			r.Scope(OfflineAccess, "Stay connected while you are away")
+			r.OnMetadata(func(m oauth.Metadata) { warnOfUnknown(r.Config().Logger, scopes, m) })
 			return nil
 		}),
 		defaultForUnknown,
@@ -74,4 +77,15 @@ func Profile(cfg Config) []oauth.Extension {
 		list = append(list, registration.New(registration.Config{Scopes: scopes, Address: cfg.Address}))
 	}
 	return list
+}
+
+// warnOfUnknown tells the operator of scopes that nobody can get. It is no error:
+// an extension may bring its scopes later.
+func warnOfUnknown(log *slog.Logger, scopes []string, m oauth.Metadata) {
+	all, _ := m["scopes_supported"].([]string)
+	for _, name := range scopes {
+		if !slices.Contains(all, name) {
+			log.Warn("mcp: Config.Scopes has a scope that the provider does not have: see oauth.Config.Scopes", "scope", name)
+		}
+	}
 }

@@ -68,6 +68,23 @@ func TestScopesOfStrangersMustBeNamed(t *testing.T) {
 	assert.ErrorContains(t, err, "cimd: Config.Scopes")
 }
 
+func TestScopesThatDoNotExistAreLogged(t *testing.T) {
+	var log strings.Builder
+	_, err := oauth.New(oauth.Config{
+		Issuer: "https://auth.example", Store: store.NewMemory(), LoginURL: "/login", Secret: []byte("0123456789abcdef0123456789abcdef"),
+		Session: func(*http.Request) (oauth.Session, error) { return oauth.Session{}, nil },
+		Scopes:  map[string]string{"read": "Read"},
+		Extensions: append(mcp.Profile(mcp.Config{Scopes: []string{"read", "raed", "late"}}), func(r *oauth.Registry) error {
+			r.Scope("late", "A scope of an extension")
+			return nil
+		}),
+		Logger: slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	require.NoError(t, err)
+	assert.Equal(t, 1, strings.Count(log.String(), "level=WARN"), log.String())
+	assert.Contains(t, log.String(), "scope=raed")
+}
+
 func TestRegistrationCanBeLeftOut(t *testing.T) {
 	p, err := newProvider(t, mcp.Config{Scopes: []string{"read"}, NoRegistration: true})
 	require.NoError(t, err)
