@@ -68,7 +68,9 @@ func TestBasicCredentialsAreTakenInBothSpellings(t *testing.T) {
 	assert.Equal(t, 200, f.send(ccForm, basic("plain", secret)).status, "as it is; only the first colon separates")
 	assert.Equal(t, 200, f.send(ccForm, basic("plus", "a+b")).status)
 	assert.Equal(t, 200, f.send(ccForm, basic("plus", "a%2Bb")).status)
-	assert.Equal(t, 401, f.send(ccForm, basic("plus", "a b")).status)
+	for _, wrong := range []string{"a b", "a+c", "a%2Bc", "a%", "%zz", "+"} {
+		f.refused(f.send(ccForm, basic("plus", wrong)), 401, oauth.ErrInvalidClient)
+	}
 	assert.Equal(t, 200, f.send(ccForm, strings.Replace(basic("plus", "a+b"), "Basic", "bAsIc", 1)).status)
 	assert.Equal(t, 200, f.send(with(ccForm, "client_id", "plus"), basic("plus", "a+b")).status, "the same client_id in the form")
 }
@@ -76,15 +78,24 @@ func TestBasicCredentialsAreTakenInBothSpellings(t *testing.T) {
 func TestMalformedBasicCredentials(t *testing.T) {
 	f := newFixture(t)
 	enc := base64.StdEncoding.EncodeToString
+	good := basic("cc", f.secrets["cc"])
+	require.Equal(t, 200, f.send(ccForm, good).status)
 	for _, header := range []string{
+		strings.Replace(good, "Basic", "Bearer", 1), strings.Replace(good, "Basic", "Basi", 1), strings.Replace(good, " ", "", 1), good + "!", good + "A===",
+		"Basic " + enc([]byte("cc:"+strings.Repeat("a", 3070))),
 		"Basic", "Basic ", "Basic !!!", "Basic " + enc([]byte("nocolon")), "Basic " + enc([]byte(":secret")), "Basic " + enc([]byte("cc:\xff")),
 		"Basic " + enc([]byte("cc\x00:x")), "Basic " + enc([]byte("cc:x\x00")), "Bearer abc", "cc:x", "Basic " + strings.Repeat("QUFB", 2000),
 		strings.TrimRight(basic("cc", f.secrets["cc"]+"a"), "=") + "=A",
 	} {
-		a := f.send(ccForm, header)
-		f.refused(a, 401, oauth.ErrInvalidClient)
-		assert.Contains(t, a.header.Get("WWW-Authenticate"), "Basic realm=", header)
+		f.told(t, oauth.EventClientAuthFailed, "is not Basic credentials", func() {
+			a := f.send(ccForm, header)
+			f.refused(a, 401, oauth.ErrInvalidClient)
+			assert.Contains(t, a.header.Get("WWW-Authenticate"), "Basic realm=", header)
+		})
 	}
+	longest := "Basic " + enc([]byte("cc:"+strings.Repeat("a", 3069)))
+	require.Len(t, longest, len("Basic ")+4096)
+	f.told(t, oauth.EventClientAuthFailed, "the secret is wrong", func() { f.refused(f.send(ccForm, longest), 401, oauth.ErrInvalidClient) })
 }
 
 func TestOneWayOfClientAuthenticationOnly(t *testing.T) {
@@ -102,6 +113,7 @@ func TestPublicClientsHaveNoSecret(t *testing.T) {
 	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {f.login("app").RefreshToken}}
 	f.refused(f.send(with(form, "client_id", "app", "client_secret", "x")), 401, oauth.ErrInvalidClient)
 	f.refused(f.send(form, basic("app", "x")), 401, oauth.ErrInvalidClient)
+	f.refused(f.send(form, basic("app", "%zz")), 401, oauth.ErrInvalidClient) // what cannot be decoded is no empty secret
 	assert.Equal(t, 200, f.send(with(form, "client_id", "app", "client_secret", "")).status, "an empty secret is none")
 	assert.Equal(t, 200, f.send(form, basic("app", "")).status, "also in Basic")
 	f.refused(f.send(form), 401, oauth.ErrInvalidClient)
@@ -153,6 +165,7 @@ func TestInvalidClientIsOneAnswer(t *testing.T) {
 		_, err := f.p.AuthenticateClient(t.Context(), oauth.Credentials{ClientID: id, Secret: secret, Basic: true})
 		assert.ErrorIs(t, err, oauth.ErrInvalidClient)
 		assert.ErrorContains(t, err, reason)
+		assert.NotContains(t, err.Error(), "unknown: ", "the store has no more to say")
 	}
 	_, err := f.p.AuthenticateClient(t.Context(), oauth.Credentials{ClientID: "wrong"})
 	assert.ErrorIs(t, err, oauth.ErrInvalidClient)
@@ -226,8 +239,10 @@ func TestFloodOfWrongSecretsIsBounded(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = f.p.AuthenticateClient(ctx, oauth.Credentials{ClientID: "flooded", Secret: "wrong"})
-	assert.Error(t, err)
+	for _, secret := range []string{"wrong", "s"} {
+		_, err = f.p.AuthenticateClient(ctx, oauth.Credentials{ClientID: "flooded", Secret: secret})
+		assert.ErrorIs(t, err, oauth.ErrTemporarilyUnavailable, "nobody waits for the answer: nothing is known of the secret")
+	}
 }
 
 func TestBackChannelTakesFormsOnly(t *testing.T) {

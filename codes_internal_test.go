@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"bytes"
 	"testing"
 	"time"
 
@@ -39,10 +40,12 @@ func TestCodePayloadIsReadAsItWasWritten(t *testing.T) {
 	require.Error(t, err, "another version")
 	_, err = decodeCode(store.Code{Data: []byte{codeVersion, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}})
 	require.Error(t, err, "a length beyond everything")
+	_, err = decodeCode(store.Code{Data: append([]byte{codeVersion}, bytes.Repeat([]byte{0xff}, 12)...)})
+	require.Error(t, err, "a time beyond everything")
 	read, err := decodeGrant(full.Data)
 	require.NoError(t, err)
 	assert.Equal(t, grant, read)
-	assert.Empty(t, (&grantData{}).encode())
+	assert.Empty(t, (&grantData{AuthTime: unixTime(time.Time{})}).encode(), "it is not known when")
 	for _, g := range []grantData{{AuthTime: 1}, {ACR: "a"}, {AMR: []string{"a"}}, {SID: "a"}, {Nonce: "a"}} {
 		read, err := decodeGrant(g.encode())
 		require.NoError(t, err)

@@ -174,6 +174,8 @@ func TestClientSourceAndAuthMethodOfAnExtension(t *testing.T) {
 			switch c.Form.Get("magic") {
 			case "":
 				return nil, nil
+			case "broken":
+				return nil, oauth.ErrTemporarilyUnavailable
 			case "wand":
 				return r.Provider().Client(ctx, c.Form.Get("client_id"))
 			}
@@ -188,10 +190,12 @@ func TestClientSourceAndAuthMethodOfAnExtension(t *testing.T) {
 	form := with(ccForm, "client_id", "wizard", "magic", "wand")
 	f.ok(f.send(form))
 	f.refused(f.send(with(form, "magic", "stick")), 401, "invalid_client")
+	f.refused(f.send(with(form, "magic", "broken", "client_id", "app")), 503, "temporarily_unavailable")
+	f.refused(f.send(form, basic("wizard", "")), 400, "invalid_request")
 	f.refused(f.send(with(form, "client_secret", "x")), 400, "invalid_request")
 	f.refused(f.send(with(form, "client_id", "cc")), 401, "invalid_client")
 	f.change("wizard", func(c *oauth.Client) { c.Disabled = true })
-	f.refused(f.send(form), 401, "invalid_client")
+	f.told(t, oauth.EventClientAuthFailed, "client is disabled, or not registered for magic", func() { f.refused(f.send(form), 401, "invalid_client") })
 	assert.Contains(t, f.p.Metadata()["token_endpoint_auth_methods_supported"], "magic")
 	down = true
 	f.refused(f.send(with(ccForm, "client_id", "app")), 503, "temporarily_unavailable")
