@@ -57,6 +57,7 @@ const (
 	namesEvery   = time.Minute // how often the clients are looked through for names
 	namesAtATime = 2000        // clients looked at each time; it goes on from there the next time
 	namesPage    = 200
+	namesTimeout = 10 * time.Second
 
 	// A name that is part of a longer one must have so many letters to be seen in
 	// it. Operators give clients plainer names than makers give products.
@@ -140,6 +141,9 @@ func (b *nameBook) known(ctx context.Context, p *Provider) map[string]string {
 	if b.looking.TryLock() {
 		if now := time.Now(); now.Sub(b.at) >= namesEvery {
 			b.at = now
+			// For everybody: who leaves while it looks must not end it.
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), namesTimeout)
+			defer cancel()
 			if err := b.look(ctx, p.cfg.Store); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 				p.emit(ctx, Event{Kind: EventOutage, Detail: "names of clients", Err: err})
 			}

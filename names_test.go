@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"html"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -159,12 +160,20 @@ type listCounter struct {
 	store.Store
 	lists int
 	err   error
+	first func() // called once
 }
 
 func (s *listCounter) ListClients(ctx context.Context, after string, limit int) ([]store.Client, error) {
 	s.lists++
 	if s.err != nil {
 		return nil, s.err
+	}
+	if s.first != nil {
+		s.first()
+		s.first = nil
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
 	return s.Store.ListClients(ctx, after, limit)
 }
@@ -179,4 +188,19 @@ func TestThePageIsShownThoughNamesAreNotKnown(t *testing.T) {
 		assert.NotContains(t, f.pageOf(oauth.Client{Name: "App"}), mark)
 		assert.Len(t, f.kinds(oauth.EventOutage), tt.outages)
 	}
+}
+
+// A stranger who asks for a page and leaves at once must not keep names unknown.
+func TestWhoLeavesThePageDoesNotKeepNamesFromOthers(t *testing.T) {
+	counted := &listCounter{Store: store.NewMemory()}
+	f := newFixture(t, func(c *oauth.Config) { c.Store = counted })
+	created, _, err := f.p.RegisterClient(t.Context(), oauth.Client{Name: "App", Trust: store.TrustSelf, Public: true, Scopes: []string{"read"}, RedirectURIs: []string{"https://stranger.example/cb"}})
+	require.NoError(t, err)
+	ctx, leave := context.WithCancel(t.Context())
+	counted.first = leave
+	v := authorization("x", "client_id", created.ID, "redirect_uri", "https://stranger.example/cb")
+	f.p.ServeHTTP(httptest.NewRecorder(), alice().request("GET", "/oauth/authorize?"+v.Encode(), nil).WithContext(ctx))
+	require.Error(t, ctx.Err())
+	assert.Contains(t, f.pageOf(oauth.Client{Name: "App"}), marked("App"))
+	assert.Empty(t, f.kinds(oauth.EventOutage))
 }
