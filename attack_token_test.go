@@ -47,6 +47,18 @@ func TestNoGrantIssuesForASubjectThatIsTheClient(t *testing.T) {
 	f.ok(f.post("/oauth/token", "conf", url.Values{"grant_type": {"urn:test"}}))
 }
 
+func TestAGrantThatDecidesNothingIssuesNothing(t *testing.T) {
+	f := newFixture(t, func(c *oauth.Config) {
+		c.Extensions = []oauth.Extension{oauth.Extension(func(r *oauth.Registry) error {
+			r.GrantType("urn:test", func(context.Context, *oauth.ClientRequest) (*oauth.Issuance, error) { return nil, nil })
+			return nil
+		})}
+	})
+	f.change("conf", func(c *oauth.Client) { c.GrantTypes = append(c.GrantTypes, "urn:test") })
+	f.refused(f.post("/oauth/token", "conf", url.Values{"grant_type": {"urn:test"}}), http.StatusServiceUnavailable, oauth.ErrTemporarilyUnavailable)
+	assert.Contains(t, f.log.String(), "returned neither an Issuance nor an error")
+}
+
 // RFC 6749 §5.2: who tried the Authorization header is told of it, whichever
 // rule it was that refused.
 func TestEveryRefusedBasicClientIsChallenged(t *testing.T) {

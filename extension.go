@@ -93,9 +93,13 @@ func (r *Registry) Provider() *Provider { return r.p }
 // Config is the provider's configuration, defaults filled in.
 func (r *Registry) Config() Config { return r.p.cfg }
 
-// GrantType registers what the token endpoint does for a grant_type. f reads and
-// verifies; who gets what is its result. It issues nothing: the provider does,
-// once OnIssue hooks have agreed.
+// GrantType registers what the token endpoint does for a grant_type, for clients
+// whose GrantTypes name it. f reads and verifies; who gets what is its result. It
+// issues nothing: the provider does, once OnIssue hooks have agreed.
+//
+// The provider issues what f says: f keeps Scopes and Resources within those of
+// r.Client and of Config, and sets Refresh only for clients with the grant type
+// refresh_token. An error that is no [*Error] is reported as an outage.
 func (r *Registry) GrantType(name string, f func(ctx context.Context, r *ClientRequest) (*Issuance, error)) {
 	add(r, "grant type", name, r.grants, f)
 }

@@ -106,6 +106,9 @@ func (p *Provider) token(ctx context.Context, c *Client, grant string, decide fu
 		return refuse(errorf(ErrUnauthorizedClient, "this client may not use this grant type"))
 	}
 	is, err := decide()
+	if err == nil && is == nil {
+		err = errors.New("the grant type returned neither an Issuance nor an error")
+	}
 	if err != nil {
 		return refuse(err)
 	}
