@@ -39,7 +39,9 @@ func (p *Provider) findClient(ctx context.Context, id string) (*Client, error) {
 // (TrustRegistered). A confidential client gets a secret unless it brings JWKS,
 // JWKSURI or its own hashes; the secret is returned here and never again: only
 // its hash is kept. ErrInvalidClientMetadata and ErrInvalidRedirectURI say what
-// to change; ErrInvalidRequest that the ID is taken.
+// to change; ErrInvalidRequest that wraps store.ErrExists: the ID is taken, as it
+// is when a program that registers its clients starts again on a durable store.
+// Scopes that Config does not have are stored and never granted.
 func (p *Provider) RegisterClient(ctx context.Context, c Client) (created *Client, secret string, err error) {
 	if c.ID == "" {
 		c.ID = uuid.NewString()

@@ -43,7 +43,7 @@ type Client struct {
 	RedirectURIs  []string `json:"redirect_uris,omitempty"`
 	GrantTypes    []string `json:"grant_types,omitempty"`
 	ResponseTypes []string `json:"response_types,omitempty"`
-	Scopes        []string `json:"scopes,omitempty"`         // all that it may ask for
+	Scopes        []string `json:"scopes,omitempty"`         // all that it may ask for; empty: none
 	DefaultScopes []string `json:"default_scopes,omitempty"` // what it gets if it asks for none; empty: all of Scopes
 	Resources     []string `json:"resources,omitempty"`      // RFC 8707: which it may ask for; empty: all of the provider's
 
