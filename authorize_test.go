@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-e797c9ce/oauth"
+	"github.com/seed-e797c9ce/oauth/store"
 )
 
 // page asserts an error page that leads nowhere.
@@ -33,7 +35,8 @@ func (f *fixture) sentBack(a answer, code oauth.ErrorCode) {
 	assert.Equal(f.t, []string{"st"}, q["state"])
 	assert.Equal(f.t, []string{issuer}, q["iss"])
 	assert.Empty(f.t, q["code"])
-	assert.Regexp(f.t, `^[\x20-\x21\x23-\x5B\x5D-\x7E]*$`, q.Get("error_description"))
+	assert.Regexp(f.t, `^[\x20-\x21\x23-\x5B\x5D-\x7E]+$`, q.Get("error_description"))
+	assert.NotContains(f.t, q, "error_uri", "the provider's own errors have none")
 }
 
 func TestRedirectURIMustBeTheRegisteredOne(t *testing.T) {
@@ -144,6 +147,11 @@ func TestUnknownClientIsShownToThePerson(t *testing.T) {
 func TestErrorsGoToTheClientOfTheOperator(t *testing.T) {
 	f := newFixture(t)
 	f.register(oauth.Client{ID: "nocode", Public: true, GrantTypes: []string{"refresh_token"}, RedirectURIs: []string{appURI}})
+	half := *f.client("app") // of another source: registration asks for both or neither
+	half.ID, half.GrantTypes, half.ResponseTypes = "nogrant", []string{"refresh_token"}, []string{"code"}
+	require.NoError(t, f.store.CreateClient(t.Context(), half))
+	half.ID, half.GrantTypes, half.ResponseTypes = "notype", []string{"authorization_code"}, nil
+	require.NoError(t, f.store.CreateClient(t.Context(), half))
 	twice := authorization("app")
 	twice.Add("scope", "read")
 	twice.Add("scope", "write")
@@ -155,6 +163,8 @@ func TestErrorsGoToTheClientOfTheOperator(t *testing.T) {
 		"token":                 {authorization("app", "response_type", "token"), "unsupported_response_type"},
 		"hybrid":                {authorization("app", "response_type", "code id_token"), "unsupported_response_type"},
 		"grant not allowed":     {authorization("app", "client_id", "nocode"), "unauthorized_client"},
+		"grant type missing":    {authorization("app", "client_id", "nogrant"), "unauthorized_client"},
+		"response type missing": {authorization("app", "client_id", "notype"), "unauthorized_client"},
 		"response mode":         {authorization("app", "response_mode", "fragment"), "invalid_request"},
 		"repeated parameter":    {twice, "invalid_request"},
 		"parameter not text":    {authorization("app", "nonce", "\xff"), "invalid_request"},
@@ -171,6 +181,8 @@ func TestErrorsGoToTheClientOfTheOperator(t *testing.T) {
 		"resource, scope there": {authorization("app", "resource", mcpURI, "scope", "write"), "invalid_scope"},
 		"prompt":                {authorization("app", "prompt", "please"), "invalid_request"},
 		"prompt none login":     {authorization("app", "prompt", "none login"), "invalid_request"},
+		"prompt none none":      {authorization("app", "prompt", "none none"), "invalid_request"},
+		"11 resources":          {withValues(authorization("app"), "resource", slices.Repeat([]string{apiURI}, 11)...), "invalid_target"},
 		"max_age":               {authorization("app", "max_age", "-1"), "invalid_request"},
 		"no challenge":          {authorization("app", "code_challenge", "", "code_challenge_method", ""), "invalid_request"},
 	} {
@@ -184,6 +196,51 @@ func TestErrorsGoToTheClientOfTheOperator(t *testing.T) {
 	}
 	f.t = t
 	assert.Empty(t, f.kinds(oauth.EventCodeIssued))
+}
+
+// The tables above have the first that is too much; this is the last that is not.
+func TestTheLargestRequestIsAnswered(t *testing.T) {
+	f := newFixture(t)
+	for name, v := range map[string]url.Values{
+		"parameter of 4096 bytes": authorization("first", "nonce", strings.Repeat("n", 4096)),
+		"10 resources":            withValues(authorization("first"), "resource", slices.Repeat([]string{apiURI}, 10)...),
+		"200 scopes":              authorization("first", "scope", strings.TrimSpace(strings.Repeat("read ", 200))),
+		"scope of 128 characters": authorization("first", "scope", "read "+strings.Repeat("s", 128)),
+		"two prompts":             authorization("first", "prompt", "consent consent"),
+		"empty values are none":   withValues(authorization("first"), "scope", "", "read", ""),
+	} {
+		t.Run(name, func(t *testing.T) {
+			req, err := f.p.ParseAuthorization(t.Context(), v)
+			require.NoError(t, err)
+			assert.Contains(t, req.Scopes, "read")
+			assert.Equal(t, []string{apiURI}, req.Resources)
+		})
+	}
+	query := authorization("first").Encode()
+	for query += "&"; len(query) < 16<<10; {
+		query += strings.Repeat("x", min(16<<10-len(query), 1000)-1) + "&"
+	}
+	require.Len(t, query, 16<<10)
+	_, q := f.visit(alice(), "GET", "/oauth/authorize?"+query, nil).location(t)
+	assert.NotEmpty(t, q.Get("code"), "16 KiB")
+	f.page(f.visit(alice(), "GET", "/oauth/authorize?"+query+"&", nil), 400)
+
+	v := authorization("first", "scope", "write")
+	v["nonce"], v["scope"] = []string{""}, []string{"", "write", ""}
+	req, err := f.p.ParseAuthorization(t.Context(), v)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"write"}, req.Scopes)
+	assert.False(t, req.Params.Has("nonce"), "an empty parameter is none")
+}
+
+func TestResponseURLCarriesTheWholeError(t *testing.T) {
+	f := newFixture(t)
+	req, err := f.p.ParseAuthorization(t.Context(), authorization("app", "state", ""))
+	require.NoError(t, err)
+	assert.Equal(t, appURI+"?error=slow_down&error_description=wait&error_uri=https%3A%2F%2Fx.example&iss=https%3A%2F%2Fauth.example",
+		f.p.ResponseURL(req, "", &oauth.Error{Code: "slow_down", Description: "wait", URI: "https://x.example"}))
+	assert.Equal(t, appURI+"?error=slow_down&iss=https%3A%2F%2Fauth.example", f.p.ResponseURL(req, "", &oauth.Error{Code: "slow_down"}))
+	assert.Equal(t, appURI+"?code=c&iss=https%3A%2F%2Fauth.example", f.p.ResponseURL(req, "c", nil))
 }
 
 // A stranger's error is redirected by nothing but the user's own click.
@@ -248,6 +305,7 @@ func TestResourceIsTheAudience(t *testing.T) {
 
 	f.change("app", func(c *oauth.Client) { c.Resources = []string{mcpURI} })
 	assert.Equal(t, mcpURI, aud(f.login("app")))
+	assert.Equal(t, mcpURI, aud(f.login("app", "resource", mcpURI)))
 	f.sentBack(f.authorize(alice(), authorization("app", "resource", apiURI)), "invalid_target")
 
 	plain := newFixture(t, func(c *oauth.Config) { c.Resources = nil })
@@ -262,4 +320,57 @@ func TestWebClientHasNoLoopbackAddress(t *testing.T) {
 	require.NoError(t, f.store.CreateClient(t.Context(), c))
 	f.page(f.authorize(alice(), authorization("x", "client_id", "web", "redirect_uri", "http://127.0.0.1/cb")), 400)
 	f.page(f.authorize(alice(), authorization("x", "client_id", "web", "redirect_uri", "http://127.0.0.1:5000/cb")), 400)
+	f.change("first", func(c *oauth.Client) { c.ApplicationType = "web" })
+	_, q := f.authorize(alice(), authorization("first")).location(t)
+	assert.NotEmpty(t, q.Get("code"), "any other address is as good as another client's")
+}
+
+// What an app does with the Go methods is judged like what its endpoints do.
+func TestCreateAuthorizationCode(t *testing.T) {
+	f := newFixture(t)
+	parse := func(client string) *oauth.AuthorizationRequest {
+		req, err := f.p.ParseAuthorization(t.Context(), authorization(client))
+		require.NoError(t, err)
+		return req
+	}
+	signedIn := func(subject string) oauth.Approval { return oauth.Approval{Session: oauth.Session{Subject: subject}} }
+	for name, tt := range map[string]struct {
+		req     *oauth.AuthorizationRequest
+		subject string
+		want    oauth.ErrorCode
+		rule    string
+	}{
+		"nobody":             {parse("app"), "", oauth.ErrAccessDenied, "nobody is signed in"},
+		"the client":         {parse("app"), "app", oauth.ErrServerError, "a user has the ID of a client"},
+		"a subject too long": {parse("app"), strings.Repeat("a", store.MaxSubject+1), oauth.ErrServerError, "Session.Subject must be"},
+		"a subject not text": {parse("app"), "\xff", oauth.ErrServerError, "Session.Subject must be"},
+		"a made-up request":  {&oauth.AuthorizationRequest{Client: f.client("app"), Scopes: []string{"admin"}}, "alice", oauth.ErrServerError, "not made by ParseAuthorization"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, err := f.p.CreateAuthorizationCode(t.Context(), tt.req, signedIn(tt.subject))
+			assert.ErrorIs(t, err, tt.want)
+			assert.ErrorContains(t, err, tt.rule)
+			assert.Empty(t, code)
+		})
+	}
+	list, err := f.store.ListTokens(t.Context(), store.TokenQuery{ClientID: "app"}, "", 10)
+	require.NoError(t, err)
+	assert.Empty(t, list, "nothing is stored")
+
+	for client, remembered := range map[string]bool{"app": true, "self": true, "first": false} {
+		code, err := f.p.CreateAuthorizationCode(t.Context(), parse(client), signedIn(strings.Repeat("a", store.MaxSubject)))
+		require.NoError(t, err, client)
+		f.ok(f.exchange(client, code))
+		_, err = f.p.Consent(t.Context(), strings.Repeat("a", store.MaxSubject), client)
+		assert.Equal(t, remembered, err == nil, client)
+	}
+	own := *f.client("first") // of another source
+	own.ID, own.Trust = "document", store.TrustDocument
+	require.NoError(t, f.store.CreateClient(t.Context(), own))
+	req, err := f.p.ParseAuthorization(t.Context(), authorization("first", "client_id", "document"))
+	require.NoError(t, err)
+	_, err = f.p.CreateAuthorizationCode(t.Context(), req, signedIn("alice"))
+	require.NoError(t, err)
+	_, err = f.p.Consent(t.Context(), "alice", "document")
+	assert.NoError(t, err, "a stranger's client is nobody's own, whatever it says")
 }
