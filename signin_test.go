@@ -5,6 +5,7 @@ import (
 	"errors"
 	"html"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
@@ -79,9 +80,18 @@ func TestPrompt(t *testing.T) {
 			where, _ = f.visit(b, "GET", back, nil).location(t)
 			assert.Equal(t, "/login", where, "and ends")
 		}
-		b := alice()
+		b := alice() // whose app does not say when
+		where, q := f.authorize(b, authorization("first", "prompt", "login")).location(t)
+		require.Equal(t, "/login", where)
+		_, q = f.visit(b, "GET", q.Get("return_to"), nil).location(t)
+		assert.NotEmpty(t, q.Get("code"), "having been there is all that is known")
+
 		b.authTime = time.Now()
 		f.sentBack(f.authorize(b, authorization("app", "prompt", "none", "max_age", "x")), "invalid_request")
+		time.Sleep(time.Minute)
+		f.sentBack(f.authorize(b, authorization("app", "prompt", "none", "max_age", "1")), "login_required")
+		where, _ = f.authorize(b, authorization("self", "prompt", "none", "max_age", "1")).location(t)
+		assert.Equal(t, "/login", where, "a stranger's request has no silence to keep")
 	})
 }
 
@@ -103,7 +113,10 @@ func TestMaxAge(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		assert.Equal(t, "https://own.example/cb", place(q.Get("return_to")), "max_age=0 ends with a new sign-in")
 		b.authTime = time.Time{}
-		assert.Equal(t, "/login", place(ask("60")), "an unknown sign-in time is too old")
+		_, q = f.visit(b, "GET", ask("60"), nil).location(t)
+		require.NotEmpty(t, q.Get("return_to"), "an unknown sign-in time is too old")
+		_, q = f.visit(b, "GET", q.Get("return_to"), nil).location(t)
+		assert.Equal(t, "login_required", q.Get("error"), "and will be after the next sign-in")
 		f.sentBack(f.authorize(b, authorization("app", "max_age", "60", "prompt", "none")), "login_required")
 	})
 }
@@ -138,6 +151,65 @@ func TestSessionOutageIsNoSignOut(t *testing.T) {
 	f.fails = errors.New("user database is down")
 	f.sentBack(f.authorize(alice(), authorization("app")), "temporarily_unavailable")
 	assert.Len(t, f.kinds(oauth.EventOutage), 2)
+}
+
+func TestErrorsOfTheProviderAreNotAStrangersToHave(t *testing.T) {
+	for _, status := range []int{500, 503} {
+		f := extended(t, func(r *oauth.Registry) {
+			r.OnAuthorize(func(context.Context, *oauth.AuthorizationRequest) error {
+				return &oauth.Error{Code: oauth.ErrServerError, Description: "no", Status: status}
+			})
+		})
+		f.page(f.authorize(alice(), authorization("self")), status)
+		f.page(f.authorize(&browser{}, authorization("self")), status)
+		f.sentBack(f.authorize(alice(), authorization("app")), oauth.ErrServerError)
+	}
+}
+
+// Approve is for the user who was asked, whatever the app does in between.
+func TestApproveAsksForTheSessionAgain(t *testing.T) {
+	for name, tt := range map[string]struct {
+		header, value string
+		want          string
+	}{
+		"the same user":       {"X-User", "alice", ""},
+		"another user":        {"X-User", "bob", "access_denied"},
+		"signed out":          {"X-User", "", "access_denied"},
+		"the session is down": {"X-Broken", "1", "temporarily_unavailable"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			req, err := f.p.ParseAuthorization(t.Context(), authorization("app"))
+			require.NoError(t, err)
+			req.Session = oauth.Session{Subject: "alice"}
+			r := alice().request("POST", "/own/page", url.Values{})
+			r.Header.Set(tt.header, tt.value)
+			w := httptest.NewRecorder()
+			err = f.p.Approve(w, r, req, nil)
+			_, q := answer{w.Code, w.Result().Header, w.Body.String()}.location(t)
+			assert.Equal(t, tt.want, q.Get("error"))
+			assert.Equal(t, tt.want == "", err == nil)
+			assert.Equal(t, tt.want == "", q.Has("code"))
+		})
+	}
+}
+
+func TestPagesAllowTheirOwnStyleAndNothingElse(t *testing.T) {
+	f := newFixture(t)
+	for name, a := range map[string]answer{
+		"consent":   f.authorize(alice(), authorization("app")),
+		"error":     f.authorize(alice(), authorization("nobody")),
+		"form post": f.authorize(alice(), authorization("first", "response_mode", "form_post")),
+	} {
+		t.Run(name, func(t *testing.T) {
+			csp := a.header.Get("Content-Security-Policy")
+			m := regexp.MustCompile(`style-src 'nonce-([^']+)'`).FindStringSubmatch(csp)
+			require.NotNil(t, m, csp)
+			assert.Contains(t, a.body, `<style nonce="`+m[1]+`"`)
+		})
+	}
+	csp := f.authorize(&browser{}, authorization("app")).header.Get("Content-Security-Policy")
+	assert.Equal(t, "default-src 'none'; frame-ancestors 'none'; base-uri 'none'", csp, "what is no page has no style")
 }
 
 func TestInteractReplacesLoginAndConsent(t *testing.T) {
