@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 
 	"github.com/seed-e797c9ce/oauth/store"
 )
@@ -243,12 +242,9 @@ const strictPolicy = "default-src 'none'; frame-ancestors 'none'; base-uri 'none
 // the redirect that follows the form, which goes to the client and wherever that
 // sends the browser next.
 func contentPolicy(nonce, formAction string) string {
-	csp := []string{strictPolicy}
-	if nonce != "" {
-		csp = append(csp, "style-src 'nonce-"+nonce+"'", "script-src 'nonce-"+nonce+"'")
-	}
+	csp := strictPolicy + "; style-src 'nonce-" + nonce + "'; script-src 'nonce-" + nonce + "'"
 	if formAction != "" {
-		csp = append(csp, "form-action "+formAction)
+		csp += "; form-action " + formAction
 	}
-	return strings.Join(csp, "; ")
+	return csp
 }

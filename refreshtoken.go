@@ -24,9 +24,9 @@ const (
 
 // parseRefreshToken accepts exactly what String writes.
 func parseRefreshToken(s string) (refreshToken, bool) {
-	id, rest, ok := strings.Cut(s, ".")
-	family, secret, ok2 := strings.Cut(rest, ".")
-	if !ok || !ok2 || len(id) != 36 || !isBase64URL(id) ||
+	id, rest, _ := strings.Cut(s, ".")
+	family, secret, _ := strings.Cut(rest, ".") // a part that is missing is empty
+	if len(id) != 36 || !isBase64URL(id) ||
 		len(family) != base64.RawURLEncoding.EncodedLen(familyBytes) || !isBase64URL(family) ||
 		len(secret) != base64.RawURLEncoding.EncodedLen(refreshSecret) || !isBase64URL(secret) {
 		return refreshToken{}, false
