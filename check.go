@@ -25,10 +25,11 @@ const (
 // Check looks at the provider from outside, over its public URL, as clients do,
 // and says in plain words what they would trip over: well-known documents that
 // are not routed to it, an issuer that differs, CORS headers that a proxy drops,
-// a key that is not published, clocks that differ. Call it once after start, when
-// the provider is reachable, and log what it finds: nothing depends on it. It
-// takes a minute at most, and its requests to the authorization and token
-// endpoints are reported as refused ones, with the client ID "oauth-check".
+// a key that is not published, a sign-in page that is not there, clocks that
+// differ. Call it once after start, when the provider is reachable, and log what
+// it finds: nothing depends on it. It takes a minute at most, and its requests to
+// the authorization and token endpoints are reported as refused ones, with the
+// client ID "oauth-check".
 //
 // client makes the requests; nil: one of its own. Redirects are not followed.
 // The error joins the findings, each an error without secrets that

@@ -18,6 +18,7 @@ const (
 func (c *checkup) endpoints() {
 	p := c.p
 	c.authorize(p.origin + p.paths.authorize)
+	c.signIn()
 	c.token(p.origin + p.paths.token)
 	c.preflight(p.origin+p.paths.token, http.MethodPost, ofProvider)
 	c.preflight(p.origin+p.paths.revoke, http.MethodPost, ofProvider)
@@ -54,6 +55,19 @@ func (c *checkup) authorize(at string) {
 	}
 	if a.header.Get("Content-Security-Policy") == "" {
 		c.say("%s has no Content-Security-Policy: a proxy drops it, and the consent page can be framed by other sites", at)
+	}
+}
+
+// signIn looks whether there is a page where people are sent to sign in, if it is
+// on the provider's own host.
+func (c *checkup) signIn() {
+	page := c.p.cfg.LoginURL
+	if !strings.HasPrefix(page, "/") || c.p.cfg.Interact != nil {
+		return
+	}
+	a := c.ask(http.MethodGet, c.p.origin+page, map[string]string{"Accept": "text/html"}, "")
+	if a != nil && (a.status == http.StatusNotFound || a.status == http.StatusMethodNotAllowed) {
+		c.say("%s answers GET with %d: browsers are sent there to sign in (Config.LoginURL)", c.p.origin+page, a.status)
 	}
 }
 

@@ -57,6 +57,7 @@ func deployed(t *testing.T, uri, server string, change ...func(*oauth.Config)) (
 		mux.Handle(path, h)
 	}
 	mux.Handle("/mcp", rs.Require()(http.NotFoundHandler()))
+	mux.HandleFunc("GET /login", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/" {
 			http.NotFound(w, r)
@@ -337,6 +338,7 @@ func TestCheckFindsAScopeThatDoesNotExist(t *testing.T) {
 		require.NoError(t, err)
 		mux := http.NewServeMux()
 		mux.Handle("/", f.p)
+		mux.HandleFunc("/login", func(http.ResponseWriter, *http.Request) {})
 		mux.Handle(rs.MetadataRoute())
 		found := check(t, f, &deployment{h: mux})
 		if known {
@@ -345,6 +347,26 @@ func TestCheckFindsAScopeThatDoesNotExist(t *testing.T) {
 		}
 		require.Len(t, found, 1)
 		assert.Contains(t, found[0], `has the scope "raed", which is not in Config.Scopes`)
+	}
+}
+
+func TestCheckFindsThatNobodyCanSignIn(t *testing.T) {
+	f, mux := deployed(t, issuer+"/mcp", pathIssuer)
+	for _, status := range []int{http.StatusNotFound, http.StatusMethodNotAllowed} {
+		lost := broken("/login", answerStatus(status))
+		found := check(t, f, &deployment{h: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { lost(w, r, mux) })})
+		require.Len(t, found, 1)
+		assert.Contains(t, found[0], issuer+"/login answers GET with")
+	}
+	for name, change := range map[string]func(c *oauth.Config){
+		"elsewhere": func(c *oauth.Config) { c.LoginURL = "https://login.example/" },
+		"Interact": func(c *oauth.Config) {
+			c.Interact = func(http.ResponseWriter, *http.Request, *oauth.AuthorizationRequest) {}
+		},
+	} {
+		f, mux := deployed(t, issuer+"/mcp", pathIssuer, change)
+		lost := broken("/login", answerStatus(http.StatusNotFound))
+		assert.Empty(t, check(t, f, &deployment{h: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { lost(w, r, mux) })}), name)
 	}
 }
 
