@@ -2,6 +2,7 @@ package gosdk_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -190,4 +191,59 @@ func TestNoSpellingOfACallReachesAnotherTool(t *testing.T) {
 	assert.Contains(t, text, "of ann", "the session is alive")
 	_, _ = post(t, h, "ann/app/delete", session, drop)
 	assert.Equal(t, 1, *dropped, "and drop can be reached")
+}
+
+// In the revision without sessions, what the server has to say comes as the
+// answer of a POST: that, too, must not outlive the token.
+func TestR6_SubscriptionsEndWithTheirToken(t *testing.T) {
+	const params = `{"notifications":{"toolsListChanged":true}`
+	const listen = `{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":` + params + `}}`
+	const newest = `{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":` + params + `,"_meta":{` +
+		`"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"t","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}}}`
+	for name, tt := range map[string]struct {
+		body    string
+		headers []string
+		most    time.Duration // verify's tokens live for an hour
+	}{
+		"as it should be":                      {newest, []string{"MCP-Protocol-Version", "2026-07-28", "Mcp-Method", "subscriptions/listen"}, time.Hour},
+		"by another name":                      {newest, []string{"MCP-Protocol-Version", "2026-07-28", "Mcp-Method", "ping"}, 0},
+		"of an older revision, by its name":    {listen, []string{"Mcp-Method", "subscriptions/listen"}, time.Hour},
+		"of an older revision, without a name": {listen, []string{"MCP-Protocol-Version", "2025-11-25"}, 2 * time.Hour},
+		"in a batch":                           {"[" + listen + "]", nil, 2 * time.Hour},
+	} {
+		for _, stateless := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, stateless %v", name, stateless), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					api, err := resource.New(resource.Config{Resource: endpoint, Issuers: []string{"https://login.example"}, Verifier: resource.VerifierFunc(verify)})
+					require.NoError(t, err)
+					s := mcp.NewServer(&mcp.Implementation{Name: "test", Version: "1"}, &mcp.ServerOptions{Capabilities: &mcp.ServerCapabilities{Tools: &mcp.ToolCapabilities{ListChanged: true}}})
+					defer func() {
+						for session := range s.Sessions() {
+							session.Close()
+						}
+					}()
+					h := api.RequireTools(nil)(gosdk.Handler(mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return s }, &mcp.StreamableHTTPOptions{Stateless: stateless})))
+					ctx, cancel := context.WithTimeout(t.Context(), 10*time.Hour)
+					defer cancel()
+					r := httptest.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(tt.body))
+					r.Header.Set("Content-Type", "application/json")
+					r.Header.Set("Accept", "application/json, text/event-stream")
+					r.Header.Set("Authorization", "Bearer ann/app/read")
+					if !stateless {
+						r.Header.Set("Mcp-Session-Id", begin(t, h, "ann/app/read"))
+					}
+					for i := 0; i+1 < len(tt.headers); i += 2 {
+						r.Header.Set(tt.headers[i], tt.headers[i+1])
+					}
+					opened := time.Now()
+					w := httptest.NewRecorder()
+					h.ServeHTTP(w, r)
+					assert.LessOrEqual(t, time.Since(opened), tt.most, w.Body)
+					if stateless {
+						assert.Equal(t, tt.most, time.Since(opened), "it was listened to: %s", w.Body)
+					}
+				})
+			})
+		}
+	}
 }

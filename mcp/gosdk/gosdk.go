@@ -28,22 +28,30 @@ import (
 // A tool must not ask resource.FromContext: within a session its context is that
 // of the session's first request, whose token is not this call's.
 //
-// A stream that a client keeps open for what the server has to say (GET) ends when
-// its token expires: the client opens another, with the token that it has then.
+// A stream that a client keeps open for what the server has to say (GET, or
+// subscriptions/listen) ends when its token expires: the client opens another, with
+// the token that it has then. Any other answer ends an hour after that at the latest.
 func Handler(next http.Handler) http.Handler {
 	return auth.RequireBearerToken(tokenInfo, &auth.RequireBearerTokenOptions{ClockSkew: moment})(whileValid(next))
 }
 
 func whileValid(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if info := auth.TokenInfoFromContext(r.Context()); info != nil && r.Method == http.MethodGet {
-			ctx, cancel := context.WithDeadline(r.Context(), info.Expiration)
+		if info := auth.TokenInfoFromContext(r.Context()); info != nil {
+			end := info.Expiration
+			if r.Method != http.MethodGet && r.Header.Get("Mcp-Method") != "subscriptions/listen" {
+				end = end.Add(longestCall) // also one that listens and does not say so
+			}
+			ctx, cancel := context.WithDeadline(r.Context(), end)
 			defer cancel()
 			r = r.WithContext(ctx)
 		}
 		next.ServeHTTP(w, r)
 	})
 }
+
+// longestCall is for calls of tools that were begun in time.
+const longestCall = time.Hour
 
 // moment keeps the SDK from refusing, without a challenge, a token that expires
 // between its verification and here.
