@@ -16,7 +16,8 @@ import (
 
 // products are programs that many users know by name, with the hosts that are
 // theirs: a metadata document, or an answer, on one of these is their own. Names
-// of makers stand beside those of programs.
+// of makers stand beside those of programs. A host that forwards to any other is
+// nobody's: what goes to www.google.com/amp/s/ ends where the path says.
 var products = []struct {
 	name  string
 	hosts []string
@@ -29,7 +30,7 @@ var products = []struct {
 	{"Cursor", []string{"cursor.com", "www.cursor.com"}},
 	{"Gemini", []string{"gemini.google.com", "geminicli.com"}},
 	{"GitHub", []string{"github.com"}},
-	{"Google", []string{"google.com", "www.google.com", "gemini.google.com"}},
+	{"Google", []string{"gemini.google.com"}},
 	{"JetBrains", []string{"jetbrains.com", "www.jetbrains.com"}},
 	{"Le Chat", []string{"chat.mistral.ai", "mistral.ai"}},
 	{"Microsoft", []string{"microsoft.com", "www.microsoft.com", "copilot.microsoft.com", "vscode.dev"}},

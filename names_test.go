@@ -104,6 +104,7 @@ func TestProductsOfTheirOwnHostsAreNotMarked(t *testing.T) {
 		"document of VS Code":                 {oauth.Client{ID: "https://vscode.dev/oauth/client-metadata.json", Name: "Visual Studio Code", Trust: store.TrustDocument, RedirectURIs: loopback}, false},
 		"registered, answered there":          {oauth.Client{Name: "Claude", RedirectURIs: []string{"https://claude.ai/api/mcp/auth_callback"}}, false},
 		"registered, answered elsewhere":      {oauth.Client{Name: "Claude", RedirectURIs: []string{"https://claude.ai.evil.example/api/mcp/auth_callback"}}, true},
+		"registered, answered where all goes": {oauth.Client{Name: "Google", RedirectURIs: []string{"https://www.google.com/amp/s/evil.example/cb"}}, true},
 		"registered, answered on loopback":    {oauth.Client{Name: "Claude", RedirectURIs: loopback}, true},
 		"an ID that only looks like an https": {oauth.Client{ID: "https://claude.ai/x", Name: "Claude", RedirectURIs: loopback}, true},
 	} {
