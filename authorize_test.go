@@ -58,6 +58,7 @@ func TestRedirectURIMustBeTheRegisteredOne(t *testing.T) {
 			"http://localhost:5000/cb", "http://localhost/cb", "http://127.0.0.1.evil.test:80/cb", "http://127.0.0.1:80@evil.test/cb", "http://127.0.0.2/cb",
 			"http://127.0.0.1:5/cb/x", "http://127.0.0.1:5/cb?x=1", "http://127.0.0.1:5/cb#f", "http://u@127.0.0.1:5/cb", "https://127.0.0.1:5/cb",
 			"http://127.0.0.1:99999/cb", "http://127.0.0.1:65536/cb", "http://127.0.0.1:0/cb", "http://127.0.0.1:080/cb", "http://127.0.0.1:+80/cb",
+			"http://127.0.0.1:18446744073709551696/cb", "http://127.0.0.1:8a/cb", "127.0.0.1:5/cb", "127.0.0.1/cb", "https:127.0.0.1/cb",
 			"http://127.0.0.1:/cb", "http://127.0.0.1:5", "http://[::1/cb", "http://[0:0:0:0:0:0:0:1]/cb", "HTTP://127.0.0.1/cb",
 			"com.example.app://evil/cb", "com.example.app:/cb/x", "COM.example.app:/cb", "com.example.app:/CB",
 		},
@@ -80,7 +81,7 @@ func TestRedirectURIsThatMatch(t *testing.T) {
 	f := newFixture(t)
 	f.register(oauth.Client{ID: "query", Public: true, RedirectURIs: []string{"https://q.example/cb?t=1&u=%20"}})
 	for uri, client := range map[string]string{
-		appURI: "app", "http://127.0.0.1:51004/cb": "loop", "http://127.0.0.1:1/cb": "loop", "http://127.0.0.1/cb": "loop", "http://[::1]:61023/cb": "loop",
+		appURI: "app", "http://127.0.0.1:51004/cb": "loop", "http://127.0.0.1:1/cb": "loop", "http://127.0.0.1:9/cb": "loop", "http://127.0.0.1/cb": "loop", "http://[::1]:61023/cb": "loop",
 		"http://127.0.0.1:65535/cb": "loop", "com.example.app:/cb": "loop", "http://localhost:3118/cb": "local", "http://localhost/cb": "local", "https://q.example/cb?t=1&u=%20": "query",
 	} {
 		a := f.authorize(alice(), authorization(client, "redirect_uri", uri))
@@ -101,6 +102,36 @@ func TestRedirectURIsThatMatch(t *testing.T) {
 		assert.Equal(t, []string{"st", issuer}, []string{q.Get("state"), q.Get("iss")})
 		form := exchangeForm(client, q.Get("code"), "redirect_uri", uri)
 		f.ok(f.post("/oauth/token", client, form))
+	}
+}
+
+// Registration bounds an address; a port may not take it over that.
+func TestRedirectURIWithAPortIsBoundedToo(t *testing.T) {
+	f := newFixture(t)
+	long := "http://127.0.0.1/" + strings.Repeat("a", 2048-len("http://127.0.0.1/"))
+	f.register(oauth.Client{ID: "long", Public: true, RedirectURIs: []string{long, "http://localhost?x=1"}})
+	for _, uri := range []string{long, "http://localhost?x=1", "http://localhost:80?x=1"} {
+		_, err := f.p.ParseAuthorization(t.Context(), authorization("long", "redirect_uri", uri))
+		assert.NoError(t, err)
+	}
+	f.page(f.authorize(alice(), authorization("long", "redirect_uri", strings.Replace(long, "/a", ":80/a", 1))), 400)
+	f.page(f.authorize(alice(), authorization("long", "redirect_uri", "http://localhost:80?x=2")), 400)
+}
+
+func TestPeopleAreShownTheHostOfARedirectURI(t *testing.T) {
+	f := newFixture(t)
+	for uri, want := range map[string]string{
+		"http://127.0.0.1:51004/cb": "127.0.0.1:51004", "http://[::1]:5/cb": "[::1]:5", "com.example.app:/cb": "com.example.app:",
+	} {
+		req, err := f.p.ParseAuthorization(t.Context(), authorization("loop", "redirect_uri", uri))
+		require.NoError(t, err)
+		assert.Equal(t, want, req.RedirectURI.Host())
+		a := f.authorize(alice(), authorization("loop", "redirect_uri", uri, "response_mode", "form_post", "prompt", "none"))
+		origin := want
+		if strings.HasPrefix(uri, "http") {
+			origin = "http://" + want
+		}
+		assert.True(t, strings.HasSuffix(a.header.Get("Content-Security-Policy"), "; form-action "+origin), a.header.Get("Content-Security-Policy"))
 	}
 }
 
@@ -177,6 +208,8 @@ func TestErrorsGoToTheClientOfTheOperator(t *testing.T) {
 		"scope of 201 names":    {authorization("app", "scope", strings.TrimSpace(strings.Repeat("read ", 201))), "invalid_scope"},
 		"resource unknown":      {authorization("app", "resource", "https://other.example"), "invalid_target"},
 		"resource relative":     {authorization("app", "resource", "/api"), "invalid_target"},
+		"resource, no fragment": {authorization("app", "resource", apiURI+"#"), "invalid_target"},
+		"resource not a URI":    {authorization("app", "resource", "https://[::1"), "invalid_target"},
 		"resource fragment":     {authorization("app", "resource", apiURI+"#x"), "invalid_target"},
 		"resource, scope there": {authorization("app", "resource", mcpURI, "scope", "write"), "invalid_scope"},
 		"prompt":                {authorization("app", "prompt", "please"), "invalid_request"},
@@ -288,6 +321,10 @@ func TestScopesAreNarrowed(t *testing.T) {
 	assert.Equal(t, "read write profile", f.login("conf").Scope, "all of the client's where none is the default")
 	assert.Equal(t, "read", f.login("app", "resource", mcpURI, "scope", "read write").Scope, "what means something there")
 	assert.Contains(t, f.log.String(), "nope", "what was filtered out is logged")
+
+	f = newFixture(t)
+	f.login("app", "scope", "read write")
+	assert.NotContains(t, f.log.String(), "narrowed", "nothing was filtered out")
 }
 
 func TestResourceIsTheAudience(t *testing.T) {

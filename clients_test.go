@@ -177,7 +177,7 @@ func TestRedirectURIsAreJudgedAtRegistration(t *testing.T) {
 	}
 	for _, uri := range []string{
 		"https://app.example/cb", "https://app.example", "https://app.example:8443/cb?t=1", "https://[2001:db8::1]/cb",
-		"http://127.0.0.1/cb", "http://[::1]:8080/cb", "http://localhost", "com.example.app:/cb", "cursor://anysphere.cursor/cb",
+		"http://127.0.0.1/cb", "http://[::1]:8080/cb", "http://localhost", "http://localhost?x=1", "https://app.example/~x", "com.example.app:/cb", "cursor://anysphere.cursor/cb",
 	} {
 		assert.NoError(t, register("native", uri), uri)
 	}
@@ -187,6 +187,8 @@ func TestRedirectURIsAreJudgedAtRegistration(t *testing.T) {
 		"http://app.example/cb", "http://127.0.0.1.evil.test/cb", "http://127.0.0.1:80@evil.test/cb", "http://localhost.evil.test/", "http://127.0.0.2/cb",
 		"http://127.0.0.1:0/cb", "http://127.0.0.1:99999/cb", "http://127.0.0.1:080/cb", "http://127.0.0.1:/cb",
 		"https://app.example/cb#f", "https://app.example/cb#", "https://user@app.example/cb", "https://app.example@evil.test/cb",
+		"https:80/cb", "https://[zz]/cb", "https://[127.0.0.1]/cb", "https://[::1/cb", "https://app.example:80x/cb",
+		"com.example.app://user@app.example/cb", "https://app.example/a\\b", "https://app.example/\x7f",
 		"https://*.example/cb", "https://app.example/*", "https://app.example/c b", "https://app.example\\@evil.test/", "https://app.example/\u0430",
 		"https://app.example/cb\r\nSet-Cookie:a=b", " https://app.example/cb", "https://app.example/cb?a=%zz",
 		"https://app.example/cb?code=x", "https://app.example/cb?iss=evil", "https://app.example/cb?a=1&state=y", "https://app.example/cb?error=x",
@@ -200,9 +202,12 @@ func TestRedirectURIsAreJudgedAtRegistration(t *testing.T) {
 			assert.NotContains(t, err.Error(), uri, "input is not echoed")
 		}
 	}
-	for _, uri := range []string{"http://127.0.0.1/cb", "http://localhost/cb", "com.example.app:/cb"} {
+	for _, uri := range []string{"http://127.0.0.1/cb", "http://localhost/cb", "com.example.app:/cb", "cursor://anysphere.cursor/cb"} {
 		assert.ErrorIs(t, register("web", uri), oauth.ErrInvalidRedirectURI, "%q for a web client", uri)
 	}
+	assert.NoError(t, register("web", "https://app.example/"+strings.Repeat("a", 2048-len("https://app.example/"))))
+	assert.ErrorContains(t, register("web", ""), "1 to 2048 characters")
+	assert.ErrorContains(t, register("web", "https://app.example/\x7f"), "URI characters")
 	assert.ErrorIs(t, register("", "com.example.app:/cb"), oauth.ErrInvalidRedirectURI, "private use needs application_type native")
 }
 

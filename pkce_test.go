@@ -52,9 +52,13 @@ func TestWrongVerifierSpendsNothing(t *testing.T) {
 		f.refused(f.exchange("app", code, "code_verifier", wrong), 400, "invalid_grant")
 	}
 	f.ok(f.exchange("app", code))
-	for _, n := range []int{43, 128} {
-		v := strings.Repeat("~", n)
+	for _, v := range []string{strings.Repeat("~", 43), strings.Repeat("-._~azAZ09", 13)[:128]} {
 		f.ok(f.exchange("app", f.code(alice(), authorization("app", "code_challenge", s256(v))), "code_verifier", v))
+	}
+	// These match, and are none (RFC 7636 §4.1).
+	for _, v := range []string{strings.Repeat("~", 42), strings.Repeat("~", 129), verifier + "!", verifier + " ", verifier + "é", verifier + "@[`{/:"} {
+		code := f.code(alice(), authorization("app", "code_challenge", s256(v)))
+		f.refused(f.exchange("app", code, "code_verifier", v), 400, "invalid_grant")
 	}
 }
 

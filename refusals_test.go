@@ -3,6 +3,7 @@ package oauth_test
 import (
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -69,6 +70,8 @@ func TestRefusedAuthorizationsNameTheRule(t *testing.T) {
 		"it is not one of the client's":                  authorization("mcp", "redirect_uri", appURI, "resource", apiURI),
 		"none of the requested scopes can be granted":    authorization("app", "scope", "admin"),
 		"scope must be names separated by one space":     authorization("app", "scope", "read  write"),
+		"scope has more than 200 names":                  authorization("app", "scope", strings.TrimSpace(strings.Repeat("read ", 201))),
+		"more than 10 resources":                         withValues(authorization("app"), "resource", slices.Repeat([]string{apiURI}, 11)...),
 		"prompt must be none, login, consent":            authorization("app", "prompt", "create"),
 		"prompt none cannot be combined":                 authorization("app", "prompt", "none login"),
 		"max_age must be a number":                       authorization("app", "max_age", "soon"),
@@ -154,16 +157,26 @@ func TestRefusedTokenRequestsNameTheRule(t *testing.T) {
 	ended := f.login("app").RefreshToken
 	f.post("/oauth/revoke", "app", url.Values{"token": {ended}})
 	for rule, do := range map[string]func(){
-		"grant_type is missing":                  token("app"),
-		"grant_type is not supported":            token("app", "grant_type", "password"),
-		"this client may not use this grant":     token("app", "grant_type", "client_credentials"),
-		"code is missing":                        token("app", "grant_type", "authorization_code"),
-		"code is unknown":                        token("app", "grant_type", "authorization_code", "code", "x"),
-		"code of another client":                 func() { f.exchange("conf", code()) },
-		"redirect_uri is not the one of":         func() { f.exchange("app", code(), "redirect_uri", "https://other.example") },
-		"code_verifier is missing":               func() { f.exchange("app", code(), "code_verifier", "") },
-		"code_verifier does not match":           func() { f.exchange("app", code(), "code_verifier", verifier+"x") },
-		"code_verifier must be 43 to 128":        func() { f.exchange("app", code(), "code_verifier", "x") },
+		"grant_type is missing":              token("app"),
+		"grant_type is not supported":        token("app", "grant_type", "password"),
+		"this client may not use this grant": token("app", "grant_type", "client_credentials"),
+		"code is missing":                    token("app", "grant_type", "authorization_code"),
+		"code is unknown":                    token("app", "grant_type", "authorization_code", "code", "x"),
+		"code of another client":             func() { f.exchange("conf", code()) },
+		"redirect_uri is not the one of":     func() { f.exchange("app", code(), "redirect_uri", "https://other.example") },
+		"code_verifier is missing":           func() { f.exchange("app", code(), "code_verifier", "") },
+		"code_verifier does not match":       func() { f.exchange("app", code(), "code_verifier", verifier+"x") },
+		"code_verifier must be 43 to 128":    func() { f.exchange("app", code(), "code_verifier", "x") },
+		"more than 10 resources": func() {
+			f.post("/oauth/token", "app", withValues(exchangeForm("app", code()), "resource", slices.Repeat([]string{apiURI}, 11)...))
+		},
+		"its redirect_uri is not registered any more": func() {
+			c := code()
+			f.change("app", func(c *oauth.Client) { c.RedirectURIs = []string{appURI + "/new"} })
+			f.exchange("app", c)
+			f.change("app", func(c *oauth.Client) { c.RedirectURIs = []string{appURI} })
+		},
+		"scope is too long":                      func() { f.refresh("conf", other, "scope", strings.Repeat("s", 200*128+1)) },
 		"a resource is not one that was granted": func() { f.exchange("app", code(), "resource", mcpURI) },
 		"the code was used before":               func() { f.exchange("app", used) },
 		"refresh_token is missing":               token("app", "grant_type", "refresh_token"),
@@ -186,6 +199,45 @@ func TestRefusedTokenRequestsNameTheRule(t *testing.T) {
 	} {
 		t.Run(rule, func(t *testing.T) { f.told(t, oauth.EventRequestRefused, rule, do) })
 	}
+}
+
+func TestScopesThatAreNoneNameTheRule(t *testing.T) {
+	f := newFixture(t)
+	const syntax, unknown = "scope must be names separated by one space", "none of the requested scopes can be granted"
+	for scope, rule := range map[string]string{
+		`re"ad`: syntax, `re\ad`: syntax, "r\u00e9ad": syntax, "re\x7fad": syntax, "re\tad": syntax, "read ": syntax, " read": syntax, strings.Repeat("s", 129): syntax,
+		"~": unknown, "!": unknown, "#": unknown, "[": unknown, "]": unknown, strings.Repeat("s", 128): unknown,
+		(strings.Repeat(strings.Repeat("s", 128)+" ", 200))[:200*128]: unknown,
+	} {
+		t.Run(scope, func(t *testing.T) {
+			f.told(t, oauth.EventRequestRefused, rule, func() { f.post("/oauth/token", "cc", with(ccForm, "scope", scope)) })
+		})
+	}
+}
+
+// A token that is not spelled as one says so; it is looked up nowhere and is
+// nobody's replay.
+func TestMalformedRefreshTokensNameTheRule(t *testing.T) {
+	f := newFixture(t)
+	got := f.login("app").RefreshToken
+	parts := strings.Split(got, ".")
+	bad := map[string]string{"no part": "x", "one part": parts[0], "two parts": parts[0] + "." + parts[1], "four parts": got + ".x", "empty parts": ".."}
+	for i, name := range []string{"id", "family", "secret"} {
+		change := func(s string) string {
+			p := slices.Clone(parts)
+			p[i] = s
+			return strings.Join(p, ".")
+		}
+		bad[name+" empty"], bad[name+" short"] = change(""), change(parts[i][1:])
+		bad[name+" long"], bad[name+" with a space"] = change(parts[i]+"A"), change(" "+parts[i][1:])
+		bad[name+" padded"], bad[name+" not base64url"] = change(parts[i][1:]+"="), change(parts[i][1:]+"+")
+	}
+	for name, token := range bad {
+		t.Run(name, func(t *testing.T) {
+			f.told(t, oauth.EventRequestRefused, "not a refresh token of this provider", func() { f.refresh("app", token) })
+		})
+	}
+	f.ok(f.refresh("app", got))
 }
 
 func TestRefusalsOfWhatHasExpiredNameTheRule(t *testing.T) {
