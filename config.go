@@ -110,7 +110,7 @@ type Config struct {
 }
 
 // Policy holds what differs between deployments. Every zero value is the
-// default that the field names; durations must not be negative.
+// default that the field names; durations are of a second at least.
 type Policy struct {
 	CodeLifetime         time.Duration // 10 minutes, which is also the most (RFC 6749 §4.1.2)
 	AccessTokenLifetime  time.Duration // 1 hour
@@ -271,6 +271,10 @@ func (c *Config) checkPolicy(wrong func(string, ...any)) {
 	for _, d := range []time.Duration{p.CodeLifetime, p.AccessTokenLifetime, p.RefreshTokenLifetime, p.MaxLifetime, p.RefreshGrace, p.Keep, p.InteractionLifetime, p.KeyLifetime} {
 		if d < 0 {
 			wrong("Config.Policy: a lifetime is negative")
+			break
+		}
+		if d > 0 && d < time.Second {
+			wrong("Config.Policy: a lifetime is %v, less than a second: give it a unit, as in time.Hour", d)
 			break
 		}
 	}

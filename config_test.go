@@ -48,6 +48,7 @@ func TestConfigIsJudged(t *testing.T) {
 			},
 		},
 		"lifetime":           {func(c *oauth.Config) { c.Policy.AccessTokenLifetime = -1 }, func(c *oauth.Config) { c.Policy.RefreshGrace = -2 }, func(c *oauth.Config) { c.Policy.MaxLifetime = -1 }},
+		"less than a second": {func(c *oauth.Config) { c.Policy.AccessTokenLifetime = 3600 }, func(c *oauth.Config) { c.Policy.RefreshGrace = time.Second - 1 }},
 		"CodeLifetime":       {func(c *oauth.Config) { c.Policy.CodeLifetime = 10*time.Minute + 1 }},
 		"Policy.Keep":        {func(c *oauth.Config) { c.Policy.Keep = time.Minute }},
 		"Policy.KeyLifetime": {func(c *oauth.Config) { c.Policy.KeyLifetime = time.Hour }},
