@@ -5,9 +5,10 @@
 // A client that is to use it is registered with that AuthMethod and its public
 // keys, as JWKS or JWKSURI. There is no secret then that the provider could lose.
 //
-// And access tokens are given for one, the JWT bearer grant (§2.1), if somebody
-// else is named whose word counts: an [Enterprise], for its users, or a
-// [Platform], for the workloads that run there.
+// And access tokens are given for one, the JWT bearer grant (§2.1; grant_type
+// urn:ietf:params:oauth:grant-type:jwt-bearer), if somebody else is named whose
+// word counts: an [Enterprise], for its users, or a [Platform], for the workloads
+// that run there.
 package assertion
 
 import (

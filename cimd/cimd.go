@@ -25,7 +25,8 @@ import (
 // Config says which documents are believed, and for how long.
 type Config struct {
 	// Scopes are all that a client with a document may ask for; the scope in the
-	// document only becomes its default. Required if the provider has scopes.
+	// document only becomes its default. Those that the provider does not have are
+	// never granted. Required if the provider has scopes.
 	Scopes []string
 
 	// Allow is asked before a document is fetched or used. An error is an outage.

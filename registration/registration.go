@@ -32,8 +32,8 @@ const (
 // Config says who may register, and what they get.
 type Config struct {
 	// Scopes are all that a client that registered itself may ever ask for: the
-	// scope it registers with only becomes its default. Required if the provider
-	// has scopes.
+	// scope it registers with only becomes its default. Those that the provider
+	// does not have are never granted. Required if the provider has scopes.
 	Scopes []string
 
 	// InitialAccessToken judges the token that a registration must then bring
@@ -49,8 +49,9 @@ type Config struct {
 
 	// StatementIssuers are those whose software statements (RFC 7591 §2.3) are
 	// believed: their JWK Sets, by the iss of a statement. Its claims take
-	// precedence over the request's. An aud, if it has one, must have this issuer. Empty, and no SoftwareStatement: every request
-	// with a statement is refused.
+	// precedence over the request's. An aud, if it has one, must have the provider's
+	// issuer. Empty, and no SoftwareStatement: every request with a statement is
+	// refused.
 	StatementIssuers map[string][]byte
 
 	// SoftwareStatement verifies statements in the place of StatementIssuers and
