@@ -123,7 +123,8 @@ type unknownTool struct {
 }
 
 func (e unknownTool) Error() string {
-	return fmt.Sprintf("%s: unknown tool %q", ErrInvalidRequest, e.tool)
+	const enough = 100 // bytes of a name that the client has chosen
+	return fmt.Sprintf("%s: unknown tool %q", ErrInvalidRequest, e.tool[:min(len(e.tool), enough)])
 }
 func (e unknownTool) Unwrap() error { return ErrInvalidRequest }
 

@@ -164,6 +164,18 @@ func TestRequireToolsMindsTheBodyNotTheMethod(t *testing.T) {
 	}
 }
 
+// What is logged of a refusal is not as long as the client wants it.
+func TestRequireToolsQuotesTheBeginningOfAName(t *testing.T) {
+	var told error
+	a := newAPI(t, resource.VerifierFunc(scoped), func(cfg *resource.Config) { cfg.OnRefusal = func(_ *http.Request, err error) { told = err } })
+	a.handler = a.server.RequireTools(nil)(http.NotFoundHandler())
+	r := httptest.NewRequest(http.MethodPost, resourceURL, strings.NewReader(toolCall(strings.Repeat("x", 1<<19))))
+	r.Header.Set("Authorization", "Bearer read")
+	assert.Equal(t, http.StatusOK, a.do(r).StatusCode)
+	assert.ErrorContains(t, told, "xxx")
+	assert.Less(t, len(told.Error()), 200)
+}
+
 func TestRequireToolsOfWrongScopes(t *testing.T) {
 	a := newAPI(t, resource.VerifierFunc(scoped), nil)
 	assert.PanicsWithValue(t, `resource: RequireTools: "get": "two words" is no scope name`,
