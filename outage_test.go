@@ -23,7 +23,8 @@ var errDown = errors.New("SECRET: dial tcp 10.0.0.7:5432: connection refused")
 type failing struct {
 	store.Store
 	mu     sync.Mutex
-	after  int // calls that still succeed; negative: all
+	after  int  // calls that still succeed; negative: all
+	once   bool // one fails, and the next succeed again
 	called []string
 }
 
@@ -39,6 +40,9 @@ func (s *failing) call(name string) error {
 	defer s.mu.Unlock()
 	s.called = append(s.called, name)
 	if s.after == 0 {
+		if s.once {
+			s.after = -1
+		}
 		return errDown
 	}
 	if s.after > 0 {
@@ -222,42 +226,47 @@ func TestStoreOutageOverHTTP(t *testing.T) {
 			}, 303
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			f, s := outageFixture(t)
-			request, good := prepare(f)
-			calls := 0
-			for n := 0; ; n++ {
-				s.after, s.called = n, nil
-				a := f.do(request())
-				if s.after > 0 || len(s.called) <= n { // none failed
-					s.after = -1
-					break
-				}
-				calls++
-				at := s.called[len(s.called)-1]
-				assert.NotContains(t, a.body+a.header.Get("Location"), "SECRET", at)
-				switch {
-				case a.status == 303:
-					_, q := a.location(t)
-					assert.Equal(t, "temporarily_unavailable", q.Get("error"), at)
-				default:
-					require.Equal(t, 503, a.status, "%s fails: %s", at, a.body)
-				}
-			}
-			assert.Positive(t, calls)
-			if good == 400 {
-				return
-			}
-			a := f.do(request())
-			if name == "exchange" || name == "refresh" {
-				// The round in which nothing failed succeeded; a retry is a replay
-				// or the same successor.
-				assert.Contains(t, []int{200, 400}, a.status)
-				return
-			}
-			assert.Equal(t, good, a.status, a.body)
-		})
+		t.Run(name, func(t *testing.T) { failEachCall(t, name, false, prepare) })
+		t.Run(name+", one call", func(t *testing.T) { failEachCall(t, name, true, prepare) })
 	}
+}
+
+// failEachCall makes a request again and again, each time with another call of
+// the store that fails, alone or with all that follow, until none does.
+func failEachCall(t *testing.T, name string, once bool, prepare func(f *fixture) (request func() *http.Request, good int)) {
+	f, s := outageFixture(t)
+	request, good := prepare(f)
+	calls := 0
+	for n := 0; ; n++ {
+		s.after, s.once, s.called = n, once, nil
+		a := f.do(request())
+		if s.after > 0 || len(s.called) <= n { // none failed
+			s.after = -1
+			break
+		}
+		calls++
+		at := s.called[n]
+		assert.NotContains(t, a.body+a.header.Get("Location"), "SECRET", at)
+		switch {
+		case a.status == 303:
+			_, q := a.location(t)
+			assert.Equal(t, "temporarily_unavailable", q.Get("error"), at)
+		default:
+			require.Equal(t, 503, a.status, "%s fails: %s", at, a.body)
+		}
+	}
+	assert.Positive(t, calls)
+	if good == 400 {
+		return
+	}
+	a := f.do(request())
+	if name == "exchange" || name == "refresh" {
+		// The round in which nothing failed succeeded; a retry is a replay or the
+		// same successor.
+		assert.Contains(t, []int{200, 400}, a.status)
+		return
+	}
+	assert.Equal(t, good, a.status, a.body)
 }
 
 func TestStoreOutageLeavesCodeAndTokenUsable(t *testing.T) {
