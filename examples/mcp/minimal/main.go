@@ -28,8 +28,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	api, err := resource.New(resource.Config{Resource: base + "/mcp", Issuers: []string{base},
-		Verifier: provider.Verifier(), Scopes: []string{"notes"}})
+	api, err := resource.New(resource.Config{Resource: base + "/mcp", Issuers: []string{base}, Verifier: provider.Verifier(), Scopes: []string{"notes"}})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -45,7 +44,8 @@ func main() {
 }
 
 func whoami(_ context.Context, req *mcp.CallToolRequest, _ struct{}) (*mcp.CallToolResult, any, error) {
-	return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: "You are " + req.Extra.TokenInfo.UserID}}}, nil, nil
+	caller, _ := gosdk.Caller(req.Extra.TokenInfo) // behind gosdk.Handler there always is one
+	return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: "You are " + caller.Subject}}}, nil, nil
 }
 
 var users = map[string]string{"ada:lovelace": "u-1"} // name:password → who that is
