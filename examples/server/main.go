@@ -71,15 +71,18 @@ func run(ctx context.Context, file, addr, secret string, out io.Writer) (err err
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
-	if c.AutoLogin != "" || c.AutoConsent {
-		slog.Warn("FOR TESTS ONLY: EVERYBODY WHO REACHES THIS SERVER IS LET IN",
-			"auto_login", c.AutoLogin, "auto_consent", c.AutoConsent)
-	}
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
 	}
 	defer listener.Close()
+	if c.AutoLogin != "" || c.AutoConsent {
+		if a, ok := listener.Addr().(*net.TCPAddr); !ok || !a.IP.IsLoopback() {
+			return errors.New("auto_login and auto_consent let anybody in: -addr must be a loopback address")
+		}
+		slog.Warn("FOR TESTS ONLY: EVERYBODY WHO REACHES THIS SERVER IS LET IN",
+			"auto_login", c.AutoLogin, "auto_consent", c.AutoConsent)
+	}
 
 	var beside sync.WaitGroup
 	defer beside.Wait()

@@ -180,6 +180,15 @@ func TestNobodyIsAsked(t *testing.T) {
 	useUp(t, issuer, c, token)
 }
 
+func TestWhatIsAutomaticIsForThisMachineOnly(t *testing.T) {
+	for _, change := range []map[string]any{{"auto_login": "user-2"}, {"auto_consent": true}} {
+		file, _ := writeConfig(t, change)
+		for _, addr := range []string{"0.0.0.0:0", "[::]:0", ":0"} {
+			assert.ErrorContains(t, run(t.Context(), file, addr, strings.Repeat("test", 8), t.Output()), "loopback", addr)
+		}
+	}
+}
+
 func TestOnlySignInIsAutomatic(t *testing.T) {
 	file, issuer := writeConfig(t, map[string]any{"auto_login": "user-2"})
 	start(t, file)
