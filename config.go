@@ -61,8 +61,9 @@ type Config struct {
 	// needs no consent. Nil: only clients marked FirstParty need none.
 	SkipConsent func(ctx context.Context, req *AuthorizationRequest) (bool, error)
 
-	// Templates may hold "consent" (executed with a [ConsentPage]) and "error"
-	// (executed with an [ErrorPage]) in place of the built-in pages.
+	// Templates hold "consent" (executed with a [ConsentPage]), "error" (executed
+	// with an [ErrorPage]), or both, in place of the built-in pages. These are the
+	// names of the templates, which ParseFiles takes from the files: use define.
 	Templates *template.Template
 
 	// Users says whether a subject is still active and what its access tokens

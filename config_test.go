@@ -1,6 +1,7 @@
 package oauth_test
 
 import (
+	"html/template"
 	"net/http"
 	"strings"
 	"testing"
@@ -58,6 +59,7 @@ func TestConfigIsJudged(t *testing.T) {
 			func(c *oauth.Config) { c.Policy.PrivateUseSchemes = []string{"javascript"} }, func(c *oauth.Config) { c.Policy.PrivateUseSchemes = []string{"https"} },
 			func(c *oauth.Config) { c.Policy.PrivateUseSchemes = []string{"Cursor"} }, func(c *oauth.Config) { c.Policy.PrivateUseSchemes = []string{""} },
 		},
+		`"consent" nor "error"; defined templates are: "consent.html"`: {func(c *oauth.Config) { c.Templates = template.Must(template.New("consent.html").Parse("x")) }},
 		"Extensions[0]": {func(c *oauth.Config) { c.Extensions = []oauth.Extension{nil} }},
 	} {
 		for i, change := range changes {

@@ -59,6 +59,9 @@ func loadPages(own *template.Template) (*template.Template, error) {
 	if own, err = own.Clone(); err != nil { // fails for a set that was executed before
 		return nil, fmt.Errorf("oauth: Config.Templates: %w", err)
 	}
+	if own.Lookup("consent") == nil && own.Lookup("error") == nil {
+		return nil, fmt.Errorf(`oauth: Config.Templates has neither "consent" nor "error"%s: a file's template has the file's name, unless {{define "consent"}} is in it`, own.DefinedTemplates())
+	}
 	for _, t := range own.Templates() {
 		if t.Tree == nil {
 			continue
