@@ -52,6 +52,7 @@ func TestReplayedRefreshTokenRevokesTheFamily(t *testing.T) {
 				last := replay(f, first, second)
 				f.refused(f.refresh("app", first.RefreshToken), 400, "invalid_grant")
 				f.refused(f.refresh("app", last.RefreshToken), 400, "invalid_grant")
+				f.refused(f.refresh("app", first.RefreshToken), 400, "invalid_grant") // there is nothing left to end
 				for _, token := range []string{last.AccessToken, last.RefreshToken, second.RefreshToken} {
 					assert.False(t, f.active(token))
 				}
@@ -178,6 +179,9 @@ func TestRefreshLifetimes(t *testing.T) {
 		got = f.ok(f.refresh("app", got.RefreshToken))
 		time.Sleep(time.Minute)
 		f.refused(f.refresh("app", got.RefreshToken), 400, "invalid_grant")
+		unused := f.login("app")
+		time.Sleep(30 * day)
+		f.refused(f.refresh("app", unused.RefreshToken), 400, "invalid_grant")
 	})
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t)

@@ -1,12 +1,15 @@
 package oauth_test
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/json"
+	"errors"
+	"io"
 	"net/url"
 	"slices"
 	"strings"
@@ -19,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-e797c9ce/oauth"
+	"github.com/seed-e797c9ce/oauth/store"
 )
 
 func TestAccessTokenIsAnRFC9068Token(t *testing.T) {
@@ -115,6 +119,14 @@ func TestClientCredentials(t *testing.T) {
 	_, c := claimsOf(t, got.AccessToken)
 	assert.Equal(t, []any{"cc", "cc", apiURI}, []any{c["sub"], c["client_id"], c["aud"]})
 	assert.NotContains(t, c["jti"], ".")
+	assert.Len(t, f.kinds(oauth.EventTokenIssued), 1)
+	assert.Empty(t, f.kinds(oauth.EventTokenRefreshed))
+	i, err := f.p.Introspect(t.Context(), nil, got.AccessToken)
+	require.NoError(t, err)
+	assert.Empty(t, i.Username, "there is no user")
+	f.fails = errors.New("user database is down")
+	assert.True(t, f.active(f.ok(f.post("/oauth/token", "cc", ccForm)).AccessToken), "nor one to ask for")
+	f.fails = nil
 	assert.Equal(t, "read", f.ok(f.post("/oauth/token", "cc", with(ccForm, "scope", "read admin"))).Scope)
 	assert.Equal(t, "read", f.ok(f.post("/oauth/token", "cc", with(ccForm, "resource", mcpURI))).Scope)
 	f.refused(f.post("/oauth/token", "cc", with(ccForm, "scope", "admin")), 400, "invalid_scope")
@@ -128,7 +140,7 @@ func TestClientCredentials(t *testing.T) {
 	f.refused(f.post("/oauth/token", "conf", ccForm), 400, "unauthorized_client")
 	public := *f.client("app")
 	public.GrantTypes = []string{"client_credentials"}
-	_, err := f.p.ClientCredentials(t.Context(), &public, oauth.ClientCredentialsRequest{})
+	_, err = f.p.ClientCredentials(t.Context(), &public, oauth.ClientCredentialsRequest{})
 	assert.ErrorIs(t, err, oauth.ErrUnauthorizedClient)
 
 	assert.True(t, f.active(got.AccessToken))
@@ -192,6 +204,24 @@ func TestRevocation(t *testing.T) {
 		assert.True(t, ok)
 		f.refused(f.refresh("conf", mine.RefreshToken), 400, "invalid_grant")
 	})
+}
+
+func TestRevokedOnceIsOneEvent(t *testing.T) {
+	f := newFixture(t)
+	got := f.login("app")
+	for range 2 {
+		for _, token := range []string{got.AccessToken, got.RefreshToken} {
+			ok, err := f.p.Revoke(t.Context(), f.client("app"), token)
+			require.NoError(t, err)
+			assert.True(t, ok)
+		}
+	}
+	issued, revoked := f.kinds(oauth.EventTokenIssued), f.kinds(oauth.EventTokenRevoked)
+	require.Len(t, issued, 1)
+	require.Len(t, revoked, 1)
+	assert.NotEmpty(t, issued[0].TokenID)
+	assert.Equal(t, issued[0].TokenID, revoked[0].TokenID)
+	assert.Equal(t, 1, revoked[0].Count)
 }
 
 func TestRevokeUser(t *testing.T) {
@@ -267,6 +297,86 @@ func TestIntrospection(t *testing.T) {
 	})
 }
 
+// An outage is not an answer: whoever asks must not take it for one.
+func TestIntrospectionDuringAnOutageOfUsers(t *testing.T) {
+	f := newFixture(t)
+	got := f.login("conf")
+	f.fails = errors.New("user database is down")
+	for _, token := range []string{got.AccessToken, got.RefreshToken} {
+		_, err := f.p.Introspect(t.Context(), nil, token)
+		assert.ErrorIs(t, err, oauth.ErrTemporarilyUnavailable)
+		f.refused(f.post("/oauth/introspect", "conf", url.Values{"token": {token}}), 503, oauth.ErrTemporarilyUnavailable)
+	}
+	f.fails = nil
+	assert.True(t, f.active(got.AccessToken))
+}
+
+func TestIntrospectionOfARefreshTokenThatIsNone(t *testing.T) {
+	f := newFixture(t)
+	got := f.login("conf").RefreshToken
+	assert.True(t, f.active(got))
+	id, rest, _ := strings.Cut(got, ".")
+	assert.False(t, f.active(strings.Repeat("0", len(id))+"."+rest), "nobody's")
+	require.NoError(t, f.store.DeleteClient(t.Context(), "conf"))
+	assert.False(t, f.active(got), "its client is gone")
+}
+
+func TestWhatAnAppKeepsWithAnAuthorizationIsBounded(t *testing.T) {
+	f := newFixture(t)
+	x := oauth.ExchangeRequest{Code: f.code(alice(), authorization("app")), RedirectURI: appURI, CodeVerifier: verifier, Resources: []string{apiURI, apiURI}}
+	for _, tooLong := range []oauth.ExchangeRequest{{Device: strings.Repeat("d", 256)}, {IP: strings.Repeat("1", 256)}} {
+		y := x
+		y.Device, y.IP = tooLong.Device, tooLong.IP
+		_, err := f.p.Exchange(t.Context(), f.client("app"), y)
+		assert.ErrorIs(t, err, oauth.ErrInvalidRequest)
+	}
+	x.Device, x.IP = strings.Repeat("d", 255), strings.Repeat("1", 255)
+	x.Resources = slices.Repeat([]string{apiURI}, 10)
+	res, err := f.p.Exchange(t.Context(), f.client("app"), x)
+	require.NoError(t, err)
+	_, claims := claimsOf(t, res.AccessToken)
+	assert.Equal(t, apiURI, claims["aud"], "named twice it is one")
+	list, err := f.store.ListTokens(t.Context(), store.TokenQuery{Subject: "alice"}, "", 10)
+	require.NoError(t, err)
+	assert.Equal(t, []string{x.Device, x.IP}, []string{list[0].Device, list[0].IP})
+}
+
+// kmsKey is a key whose service may be down.
+type kmsKey struct {
+	crypto.Signer
+	err error
+}
+
+func (k *kmsKey) Sign(r io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	if k.err != nil {
+		return nil, k.err
+	}
+	return k.Signer.Sign(r, digest, opts)
+}
+
+// Everything that can fail comes before the one change to the store.
+func TestWhatCannotBeSignedSpendsNothing(t *testing.T) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	key := &kmsKey{Signer: private}
+	f := newFixture(t, func(c *oauth.Config) { c.Keys = oauth.StaticKeys{{ID: "kms", Signer: key}} })
+	code := f.code(alice(), authorization("app"))
+	refresh := f.login("app").RefreshToken
+	unavailable := func() {
+		t.Helper()
+		f.refused(f.exchange("app", code), 503, oauth.ErrTemporarilyUnavailable)
+		f.refused(f.refresh("app", refresh), 503, oauth.ErrTemporarilyUnavailable)
+	}
+	key.err = errDown
+	unavailable()
+	key.err = nil
+	f.claims = map[string]any{"x": make(chan int)} // nothing that JSON has
+	unavailable()
+	f.claims = nil
+	f.ok(f.exchange("app", code))
+	f.ok(f.refresh("app", refresh))
+}
+
 // Tokens that this provider did not make for this use.
 func TestForeignTokensAreWorthNothing(t *testing.T) {
 	f := newFixture(t)
@@ -285,6 +395,10 @@ func TestForeignTokensAreWorthNothing(t *testing.T) {
 		return s
 	}
 	assert.True(t, f.active(sign(func(_ *jwt.Token, c jwt.MapClaims) { c["sub"], c["client_id"] = "cc", "cc" }, key.Signer)), "what every case starts from")
+	assert.True(t, f.active(sign(func(_ *jwt.Token, c jwt.MapClaims) {
+		at := time.Now().Add(50 * time.Second)
+		c["sub"], c["client_id"], c["jti"], c["iat"], c["nbf"] = "cc", "cc", "y", at.Unix(), at.Unix()
+	}, key.Signer)), "of an instance whose clock is ahead")
 	other, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	for name, token := range map[string]string{
@@ -296,11 +410,17 @@ func TestForeignTokensAreWorthNothing(t *testing.T) {
 		"not yet valid": sign(func(_ *jwt.Token, c jwt.MapClaims) { c["nbf"] = time.Now().Add(65 * time.Second).Unix() }, key.Signer),
 		"expired":       sign(func(_ *jwt.Token, c jwt.MapClaims) { c["exp"] = time.Now().Unix() }, key.Signer),
 		"no exp":        sign(func(_ *jwt.Token, c jwt.MapClaims) { delete(c, "exp") }, key.Signer),
-		"exp as text":   sign(func(_ *jwt.Token, c jwt.MapClaims) { c["exp"] = "9999999999" }, key.Signer),
-		"aud number":    sign(func(_ *jwt.Token, c jwt.MapClaims) { c["aud"] = 1 }, key.Signer),
-		"scope number":  sign(func(_ *jwt.Token, c jwt.MapClaims) { c["scope"] = 1 }, key.Signer),
-		"no record":     sign(func(_ *jwt.Token, c jwt.MapClaims) { c["jti"] = "a.b" }, key.Signer),
-		"alg none":      unsigned(good),
+		"no iat":        sign(func(_ *jwt.Token, c jwt.MapClaims) { delete(c, "iat") }, key.Signer),
+		"iat as text":   sign(func(_ *jwt.Token, c jwt.MapClaims) { c["iat"] = "1" }, key.Signer),
+		"of tomorrow": sign(func(_ *jwt.Token, c jwt.MapClaims) {
+			at := time.Now().Add(65 * time.Second)
+			c["sub"], c["client_id"], c["iat"], c["nbf"], c["exp"] = "cc", "cc", at.Unix(), at.Unix(), at.Add(time.Hour).Unix()
+		}, key.Signer),
+		"exp as text":  sign(func(_ *jwt.Token, c jwt.MapClaims) { c["exp"] = "9999999999" }, key.Signer),
+		"aud number":   sign(func(_ *jwt.Token, c jwt.MapClaims) { c["aud"] = 1 }, key.Signer),
+		"scope number": sign(func(_ *jwt.Token, c jwt.MapClaims) { c["scope"] = 1 }, key.Signer),
+		"no record":    sign(func(_ *jwt.Token, c jwt.MapClaims) { c["jti"] = "a.b" }, key.Signer),
+		"alg none":     unsigned(good),
 	} {
 		assert.False(t, f.active(token), name)
 	}
@@ -317,6 +437,6 @@ func TestTokenResponseExtraCannotOverride(t *testing.T) {
 	b, err := json.Marshal(oauth.TokenResponse{AccessToken: "a\"b", TokenType: "Bearer", ExpiresIn: 5, Extra: map[string]any{"access_token": "evil", "scope": "evil", "id_token": "x"}})
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"access_token":"a\"b","token_type":"Bearer","expires_in":5,"id_token":"x"}`, string(b))
-	_, err = json.Marshal(oauth.TokenResponse{Extra: map[string]any{"x": make(chan int)}})
+	_, err = oauth.TokenResponse{Extra: map[string]any{"x": make(chan int)}}.MarshalJSON()
 	assert.Error(t, err)
 }
