@@ -134,7 +134,9 @@ func TestHooks(t *testing.T) {
 			return refuse
 		})
 	})
-	f.page(f.authorize(alice(), authorization("app", "request_uri", "bad")), 400)
+	f.told(t, oauth.EventRequestRefused, "request_uri is not known", func() {
+		f.page(f.authorize(alice(), authorization("app", "request_uri", "bad")), 400)
+	})
 	f.sentBack(f.authorize(alice(), authorization("app", "veto", "1")), "access_denied")
 	code := f.code(alice(), authorization("app", "scope", "read write", "nonce", "n"))
 	refuse = &oauth.Error{Code: oauth.ErrInvalidGrant, Description: "refused"}
@@ -154,6 +156,11 @@ func TestHooks(t *testing.T) {
 	assert.JSONEq(t, `{"jkt":"x"}`, string(b))
 	_, q := f.visit(alice(), "GET", "/oauth/authorize?request_uri=good&client_id=app", nil).location(t)
 	assert.NotEmpty(t, q.Get("code"), "the rewritten request is what counts")
+	_, q = f.visit(&browser{}, "GET", "/oauth/authorize?request_uri=good&client_id=app", nil).location(t)
+	back, err := url.Parse(q.Get("return_to"))
+	require.NoError(t, err)
+	assert.Equal(t, "good", back.Query().Get("request_uri"))
+	assert.NotContains(t, back.Query(), "scope", "the request as it came is what sign-in returns to")
 }
 
 func TestClientSourceAndAuthMethodOfAnExtension(t *testing.T) {
