@@ -44,7 +44,11 @@ func sessionOf(r *http.Request) (oauth.Session, error) {
 	}
 	part := strings.Split(cookie.Value, "|")
 	at, err := strconv.ParseInt(part[2], 10, 64)
-	return oauth.Session{Subject: part[0], ID: part[1], AuthTime: time.Unix(at, 0)}, err
+	if err != nil {
+		return oauth.Session{}, err
+	}
+	subject, err := url.QueryUnescape(part[0])
+	return oauth.Session{Subject: subject, ID: part[1], AuthTime: time.Unix(at, 0)}, err
 }
 
 // nobody is a browser in which nobody is signed in.
@@ -77,7 +81,7 @@ func (b *browser) request(method, target string, v url.Values) *http.Request {
 		r = request(method, target, nil)
 	}
 	if b.user != "" {
-		r.AddCookie(&http.Cookie{Name: sessionCookie, Value: b.user + "|" + b.session + "|" + strconv.FormatInt(b.authTime.Unix(), 10)})
+		r.AddCookie(&http.Cookie{Name: sessionCookie, Value: url.QueryEscape(b.user) + "|" + b.session + "|" + strconv.FormatInt(b.authTime.Unix(), 10)})
 	}
 	for name, value := range b.cookies {
 		r.AddCookie(&http.Cookie{Name: name, Value: value})

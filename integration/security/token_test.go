@@ -88,9 +88,7 @@ func (c *run) know(id, method, secret string, redirects []string) {
 	cred := c.credentials[id]
 	cred.method, cred.secret = method, secret
 	c.credentials[id] = cred
-	if secret != "" {
-		c.secret[secret] = true
-	}
+	c.secret.add("client_secret", secret)
 	if len(redirects) > 0 {
 		c.redirects[id] = redirects[0]
 	}

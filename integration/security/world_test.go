@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log"
 	"log/slog"
 	"net/http"
@@ -63,7 +64,9 @@ type world struct {
 	redirects   map[string]string     // the address that params takes, by client
 	gone        map[string]bool       // users that are not active
 	events      []oauth.Event
-	secret      map[string]bool // whatever must not be logged
+	secret      secrets         // whatever must not be told
+	told        strings.Builder // the answers, but for what they are there to give
+	observed    []string        // what metrics and traces are told
 	bystander   map[string]*tokens
 }
 
@@ -102,7 +105,7 @@ func newWorld(t *testing.T, kind storeKind) *world {
 	w := &world{
 		web: &web{answers: map[string]http.HandlerFunc{}, asked: map[string]int{}}, log: &syncBuffer{},
 		nodes: map[string]*node{}, credentials: map[string]credential{}, redirects: map[string]string{},
-		gone: map[string]bool{}, secret: map[string]bool{}, bystander: map[string]*tokens{},
+		gone: map[string]bool{}, secret: secrets{}, bystander: map[string]*tokens{},
 	}
 	data := kind.open(t)
 	w.store, w.peer, w.dump = data.a, data.b, data.dump
@@ -138,6 +141,13 @@ func (w *world) config(s store.Store) oauth.Config {
 			w.mu.Lock()
 			w.events = append(w.events, e)
 			w.mu.Unlock()
+		},
+		Observe: func(ctx context.Context, endpoint string) (context.Context, func(string, int)) {
+			return ctx, func(outcome string, status int) {
+				w.mu.Lock()
+				w.observed = append(w.observed, fmt.Sprint(endpoint, " ", outcome, " ", status))
+				w.mu.Unlock()
+			}
 		},
 		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
@@ -283,13 +293,14 @@ func newKey() *ecdsa.PrivateKey {
 	return key
 }
 
+func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+
 // jwks is the key set of one key.
 func jwks(key *ecdsa.PrivateKey, kid string) []byte {
 	point, err := key.PublicKey.Bytes() // 4, x, y
 	if err != nil {
 		panic(err)
 	}
-	b64 := base64.RawURLEncoding.EncodeToString
 	body, err := json.Marshal(map[string]any{"keys": []any{map[string]any{
 		"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": kid, "x": b64(point[1:33]), "y": b64(point[33:]),
 	}}})
