@@ -76,6 +76,10 @@ func TestParseClaimsReadsAllScopesAndTimes(t *testing.T) {
 		_, err = parse("1700003600", exp)
 		assert.ErrorIs(t, err, resource.ErrInvalidToken, exp)
 	}
+	for _, iat := range []string{"0", "00", "0.5", "-1"} {
+		_, err := parse(`"iat":1700000000`, `"iat":`+iat)
+		assert.ErrorIs(t, err, resource.ErrInvalidToken, "iat %s", iat)
+	}
 }
 
 // FuzzParseClaims: what is accepted has all that a decision needs, and means the

@@ -163,6 +163,7 @@ func TestCORS(t *testing.T) {
 	t.Run("OPTIONS that is no preflight needs a token", func(t *testing.T) {
 		assert.Equal(t, http.StatusUnauthorized, ask(a.handler, http.MethodOptions, resourceURL).Code)
 		assert.Equal(t, http.StatusUnauthorized, ask(a.handler, http.MethodOptions, resourceURL, "Origin", "https://app.example").Code)
+		assert.Equal(t, http.StatusUnauthorized, ask(a.handler, http.MethodOptions, resourceURL, "Access-Control-Request-Method", "POST").Code)
 		assert.Equal(t, http.StatusUnauthorized, ask(a.handler, http.MethodPost, resourceURL, "Origin", "https://app.example", "Access-Control-Request-Method", "POST").Code)
 	})
 }

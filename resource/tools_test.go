@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/stretchr/testify/assert"
 
@@ -92,12 +93,14 @@ func TestRequireTools(t *testing.T) {
 		assert.Equal(t, http.StatusOK, ans.StatusCode)
 		assert.JSONEq(t, `{"jsonrpc":"2.0","id":7,"error":{"code":-32602,"message":"Unknown tool: forgotten\n\""}}`, ans.body)
 		assert.Empty(t, *got)
-		for _, body := range []string{
-			"[" + toolCall("forgotten") + "," + toolCall("get") + "]",
-			`{"jsonrpc":"2.0","method":"tools/call","params":{"name":"forgotten"}}`,
-			toolCall("Get"), // another name
+		for body, status := range map[string]int{
+			"[" + toolCall("forgotten") + "," + toolCall("get") + "]":               http.StatusBadRequest, // one answer for several
+			`{"jsonrpc":"2.0","method":"tools/call","params":{"name":"forgotten"}}`: http.StatusBadRequest, // no answer is asked for
+			"[" + toolCall("forgotten") + "]":                                       http.StatusOK,
+			toolCall("Get"):                                                         http.StatusOK, // another name
 		} {
 			ans := post("read", body)
+			assert.Equal(t, status, ans.StatusCode, body)
 			assert.NotEmpty(t, ans.body)
 			assert.Empty(t, *got, body)
 		}
@@ -132,6 +135,9 @@ func TestRequireToolsRefusesWhatCanBeReadInTwoWays(t *testing.T) {
 			assert.Empty(t, *got)
 		})
 	}
+	t.Run("as many messages as there may be", func(t *testing.T) {
+		assert.Equal(t, http.StatusOK, post("read", "["+strings.Repeat(toolCall("get")+",", 99)+toolCall("get")+"]").StatusCode)
+	})
 	t.Run("the name with an escape is the name", func(t *testing.T) {
 		body := strings.Replace(strings.Replace(toolCall("drop"), "drop", `\u0064rop`, 1), "tools/call", `tools\/call`, 1)
 		assert.Equal(t, http.StatusForbidden, post("read", body).StatusCode)
@@ -162,6 +168,21 @@ func TestRequireToolsMindsTheBodyNotTheMethod(t *testing.T) {
 		assert.Equal(t, 2, reached, method)
 		reached = 0
 	}
+}
+
+func TestRequireToolsOfABodyThatBreaksOff(t *testing.T) {
+	a := newAPI(t, resource.VerifierFunc(scoped), nil)
+	reached := 0
+	a.handler = a.server.RequireTools(map[string][]string{"get": nil})(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached++ }))
+	r := httptest.NewRequest(http.MethodPost, resourceURL, io.MultiReader(strings.NewReader(toolCall("get")), iotest.ErrReader(io.ErrUnexpectedEOF)))
+	r.Header.Set("Authorization", "Bearer read")
+	assert.Equal(t, http.StatusBadRequest, a.do(r).StatusCode)
+	assert.Zero(t, reached)
+	r = httptest.NewRequest(http.MethodGet, resourceURL, nil)
+	r.Body = nil
+	r.Header.Set("Authorization", "Bearer read")
+	assert.Equal(t, http.StatusOK, a.do(r).StatusCode, "a stream is opened without one")
+	assert.Equal(t, 1, reached)
 }
 
 // What is logged of a refusal is not as long as the client wants it.
