@@ -98,9 +98,13 @@ func (p *Provider) PendingAuthorization(r *http.Request) (*AuthorizationRequest,
 	if err := r.ParseForm(); err != nil {
 		return refuse("the form cannot be read")
 	}
-	plain, err := p.sealInter.openText(r.PostForm.Get("interaction"))
+	sealed := r.PostForm.Get("interaction")
+	if sealed == "" {
+		return refuse("the form has no field interaction")
+	}
+	plain, err := p.sealInter.openText(sealed)
 	if err != nil {
-		return refuse("no interaction, or not one of this provider")
+		return refuse("the interaction is not one of this provider, or of another Secret")
 	}
 	var in interaction
 	if err := json.Unmarshal(plain, &in); err != nil {

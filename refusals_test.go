@@ -90,7 +90,10 @@ func TestRefusedAuthorizationsNameTheRule(t *testing.T) {
 		"the method must be GET or POST": func() { f.visit(alice(), "PUT", "/oauth/authorize", nil) },
 		"Content-Type must be":           func() { f.visit(alice(), "POST", "/oauth/authorize", nil) },
 		"the method must be POST":        func() { f.visit(alice(), "GET", "/oauth/consent", nil) },
-		"no interaction, or not one of":  func() { f.visit(alice(), "POST", "/oauth/consent", url.Values{"decision": {"allow"}}) },
+		"form has no field interaction":  func() { f.visit(alice(), "POST", "/oauth/consent", url.Values{"decision": {"allow"}}) },
+		"not one of this provider": func() {
+			f.visit(alice(), "POST", "/oauth/consent", url.Values{"decision": {"allow"}, "interaction": {"x"}})
+		},
 		"cross-origin request": func() {
 			f.do(header(alice().request("POST", "/oauth/consent", url.Values{}), "Sec-Fetch-Site", "cross-site"))
 		},
