@@ -3,8 +3,8 @@
 //
 //	go run ./examples/move -from sqlite:oauth.db -to postgres://user@host/db -users users.txt
 //
-// The file has the IDs of the app's users, one on a line: with it, consents and
-// authorizations are found that no stored client leads to. Stop all providers
+// The file has the IDs of the app's users, and of workloads, one on a line: with it,
+// consents and authorizations are found that no stored client leads to. Stop all providers
 // before, and start them on the new store after: two stores that are both in use
 // sign people out. docs/stores.md says more.
 package main

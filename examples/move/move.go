@@ -19,16 +19,18 @@ type counts struct{ Clients, Tokens, Consents, Keys int }
 //
 // The interface lists tokens by client or by user, and consents by user, because
 // no provider ever asks for all of either. So copyStore begins with the clients
-// that are stored and the users it is told, and follows what it finds: a token
+// that are stored and the names it is told, and follows what it finds: a token
 // names a user, whose consents name a client (an URL, say, that is stored
 // nowhere). What none of these leads to is not found. An app that passes all its
-// users misses nothing of theirs.
+// users misses nothing of theirs. The names may be those of clients, too: what a
+// workload gave back (its client is "workload:" and its Subject, and stored
+// nowhere) has no user, and would be valid again if it were not found.
 //
 // It does not copy what lives for minutes and cannot be listed: authorization
 // codes that were not redeemed yet, and the identifiers of assertions that must
 // not be seen twice. Nothing may write to either store meanwhile.
-func copyStore(ctx context.Context, from, to store.Store, users []string) (n counts, err error) {
-	c := copier{from: from, to: to, subjects: newQueue(users...), clients: newQueue()}
+func copyStore(ctx context.Context, from, to store.Store, names []string) (n counts, err error) {
+	c := copier{from: from, to: to, subjects: newQueue(names...), clients: newQueue(names...)}
 	if err := c.keys(ctx); err != nil {
 		return c.n, fmt.Errorf("signing keys: %w", err)
 	}

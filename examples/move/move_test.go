@@ -218,6 +218,7 @@ func TestWhatLeadsToRecords(t *testing.T) {
 		{ID: "3", ClientID: "https://elsewhere/client.json", Subject: "ben"}, // and that client to ben
 		{ID: "4", ClientID: "https://other/client.json", Subject: "eve"},     // nothing leads to eve
 		{ID: "5", ClientID: "app", RevokedAt: at},                            // the client's own, given back
+		{ID: "6", ClientID: "workload:deployer", RevokedAt: at},              // of a client that is stored nowhere, without a user
 	} {
 		require.NoError(t, old.CreateToken(ctx, r))
 	}
@@ -230,6 +231,7 @@ func TestWhatLeadsToRecords(t *testing.T) {
 	}{
 		"without users": {nil, counts{Clients: 1, Tokens: 4, Consents: 1}},
 		"with users":    {[]string{"eve", "ada", "nobody"}, counts{Clients: 1, Tokens: 5, Consents: 2}},
+		"with workload": {[]string{"workload:deployer", "app"}, counts{Clients: 1, Tokens: 5, Consents: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fresh := store.NewMemory()
