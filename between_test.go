@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -117,6 +119,33 @@ func TestAnOutageAtTheExchangeIsNoReplay(t *testing.T) {
 	f.refused(f.exchange("app", code), 503, oauth.ErrTemporarilyUnavailable)
 	assert.Empty(t, f.kinds(oauth.EventReplayDetected))
 	assert.True(t, f.active(f.ok(f.exchange("app", code)).AccessToken))
+}
+
+// Whether an expired code was used is read from its record, as long as there is
+// one.
+func TestAnExpiredCode(t *testing.T) {
+	for name, tt := range map[string]struct {
+		record func(*store.Token) error
+		status int
+		code   oauth.ErrorCode
+		replay int
+	}{
+		"was not used":    {func(*store.Token) error { return nil }, 400, oauth.ErrInvalidGrant, 0},
+		"was used":        {func(t *store.Token) error { t.State = store.TokenActive; return nil }, 400, oauth.ErrInvalidGrant, 1},
+		"has no record":   {func(*store.Token) error { return store.ErrNotFound }, 400, oauth.ErrInvalidGrant, 0},
+		"the store fails": {func(*store.Token) error { return errDown }, 503, oauth.ErrTemporarilyUnavailable, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f, s := betweenFixture(t)
+				code := f.code(alice(), authorization("app"))
+				time.Sleep(time.Hour)
+				s.afterToken = tt.record
+				f.refused(f.exchange("app", code), tt.status, tt.code)
+				assert.Len(t, f.kinds(oauth.EventReplayDetected), tt.replay)
+			})
+		})
+	}
 }
 
 // What nothing changed is not written.

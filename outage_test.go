@@ -309,6 +309,13 @@ func TestStoreOutageInGo(t *testing.T) {
 		"Consents":      func(f *fixture) error { _, err := f.p.Consents(ctx, "alice"); return err },
 		"RevokeUser":    func(f *fixture) error { _, err := f.p.RevokeUser(ctx, "alice", ""); return err },
 		"Cleanup":       func(f *fixture) error { _, err := f.p.Cleanup(ctx); return err },
+		"CreateAuthorizationCode": func(f *fixture) error {
+			req, err := f.p.ParseAuthorization(ctx, authorization("app"))
+			if err == nil {
+				_, err = f.p.CreateAuthorizationCode(ctx, req, oauth.Approval{Session: oauth.Session{Subject: "alice"}})
+			}
+			return err
+		},
 		"Authenticate": func(f *fixture) error {
 			_, err := f.p.AuthenticateClient(ctx, oauth.Credentials{ClientID: "app"})
 			return err
@@ -317,11 +324,12 @@ func TestStoreOutageInGo(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f, s := outageFixture(t)
 			f.login("app")
-			for n := range 4 {
-				s.after, s.called = n, nil
+			for n := range 16 {
+				s.after, s.once, s.called = n/2, n%2 == 1, nil
 				err := call(f)
-				if s.after > 0 || len(s.called) <= n {
+				if s.after > 0 || len(s.called) <= n/2 {
 					assert.Positive(t, n)
+					assert.NotErrorIs(t, err, oauth.ErrTemporarilyUnavailable)
 					return
 				}
 				require.ErrorIs(t, err, oauth.ErrTemporarilyUnavailable, "%v", s.called)
