@@ -21,6 +21,16 @@ type between struct {
 	beforeUpdate func() error             // before UpdateToken
 	afterToken   func(*store.Token) error // after Token
 	afterCode    func(*store.Code)        // after Code
+	afterClient  func()                   // after Client
+}
+
+func (s *between) Client(ctx context.Context, id string) (store.Client, error) {
+	c, err := s.Store.Client(ctx, id)
+	if hook := s.afterClient; hook != nil {
+		s.afterClient = nil
+		hook()
+	}
+	return c, err
 }
 
 func (s *between) UpdateToken(ctx context.Context, t store.Token) error {
@@ -86,6 +96,19 @@ func TestARefreshThatLosesARaceIsJudgedAgain(t *testing.T) {
 			assert.True(t, f.active(f.ok(a).RefreshToken))
 			assert.Empty(t, f.kinds(oauth.EventReplayDetected))
 		})
+	}
+}
+
+// Who hangs up while a secret is verified is not told that it was wrong, nor is
+// the log.
+func TestASecretThatNobodyWaitsForIsNotWrong(t *testing.T) {
+	f, s := betweenFixture(t)
+	for _, secret := range []string{"wrong", "wr+ng"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		s.afterClient = cancel
+		_, err := f.p.AuthenticateClient(ctx, oauth.Credentials{ClientID: "cc", Secret: secret, Basic: true})
+		assert.ErrorIs(t, err, oauth.ErrTemporarilyUnavailable)
+		assert.NotErrorIs(t, err, oauth.ErrInvalidClient)
 	}
 }
 

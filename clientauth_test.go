@@ -174,6 +174,25 @@ func TestInvalidClientIsOneAnswer(t *testing.T) {
 	assert.NotEmpty(t, f.kinds(oauth.EventClientAuthFailed))
 }
 
+// What a stranger wrote in the place of a client ID neither fills nor forges the
+// log.
+func TestClientIDsInTheLogAreShortAndOnOneLine(t *testing.T) {
+	f := newFixture(t)
+	for id, want := range map[string]string{
+		"no body~":               "no body~",
+		"a\r\nb\tc\x1fd\x7fe":    "abcde",
+		"\xffa\xc3":              "\ufffda\ufffd",
+		strings.Repeat("a", 200): strings.Repeat("a", 200),
+		strings.Repeat("a", 201): strings.Repeat("a", 200),
+	} {
+		f.told(t, oauth.EventClientAuthFailed, "client is unknown", func() {
+			_, err := f.p.AuthenticateClient(t.Context(), oauth.Credentials{ClientID: id, Secret: "x"})
+			require.ErrorIs(t, err, oauth.ErrInvalidClient)
+		})
+		assert.Equal(t, want, f.kinds(oauth.EventClientAuthFailed)[0].ClientID)
+	}
+}
+
 func TestInvalidClientSpendsNothing(t *testing.T) {
 	f := newFixture(t)
 	code := f.code(alice(), authorization("conf"))
