@@ -153,3 +153,39 @@ func TestATokenIsRevokedWhileManyAsk(t *testing.T) {
 		wg.Wait()
 	}
 }
+
+// Two issuers that share keys, and a store against all advice: what one has
+// seen and accepted is nothing to the other.
+func TestATokenSeenBeforeIsItsIssuers(t *testing.T) {
+	shared := oauth.StaticKeys{{Signer: managedSigner(t)}}
+	var cfg oauth.Config
+	one := newFixture(t, func(c *oauth.Config) { c.Keys, cfg = shared, *c })
+	cfg.Keys, cfg.Issuer, cfg.Store = shared, "https://other.example", one.store
+	other, err := oauth.New(cfg)
+	require.NoError(t, err)
+	token := one.login("app").AccessToken
+	for range 2 {
+		_, err := other.Verifier().VerifyToken(t.Context(), token)
+		assert.ErrorIs(t, err, resource.ErrInvalidToken)
+		assert.True(t, one.accepted(token))
+	}
+}
+
+// What its client was is asked at every use, too.
+func TestATokenSeenBeforeEndsWithItsClient(t *testing.T) {
+	f := newFixture(t)
+	of := map[string]string{"app": f.login("app").AccessToken, "cc": f.ok(f.post("/oauth/token", "cc", ccForm)).AccessToken}
+	for id, token := range of {
+		assert.True(t, f.accepted(token))
+		c := f.client(id)
+		c.Disabled = true
+		require.NoError(t, f.p.UpdateClient(t.Context(), *c))
+		assert.False(t, f.accepted(token), "%s is disabled", id)
+		c = f.client(id)
+		c.Disabled = false
+		require.NoError(t, f.p.UpdateClient(t.Context(), *c))
+		assert.True(t, f.accepted(token))
+		require.NoError(t, f.p.DeleteClient(t.Context(), id))
+		assert.False(t, f.accepted(token), "%s is gone", id)
+	}
+}
