@@ -166,7 +166,7 @@ func (p *Provider) parseTarget(ctx context.Context, req *AuthorizationRequest, b
 		req.redirectSet = true
 		u, ok := matchRedirectURI(client.RedirectURIs, uri)
 		if !ok {
-			return errorf(ErrInvalidRequest, "redirect_uri is not registered for this client")
+			return errorf(ErrInvalidRequest, "redirect_uri is not registered for this client").because("Client.RedirectURIs has %s", quote(strings.Join(client.RedirectURIs, " ")))
 		}
 		if _, _, loopback := cutLoopback(uri); loopback && client.ApplicationType == applicationWeb {
 			return errorf(ErrInvalidRequest, "redirect_uri is a loopback address of a web client")
