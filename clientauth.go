@@ -195,7 +195,7 @@ func (p *Provider) authenticateBasic(ctx context.Context, c Credentials, spellin
 			}
 			c.ClientID, c.Secret, c.knownOnly = try[0], try[1], knownOnly
 			client, err := p.authenticate(ctx, c)
-			if err == nil || !errors.Is(err, ErrInvalidClient) {
+			if !errors.Is(err, ErrInvalidClient) {
 				return client, err
 			}
 			last = err

@@ -269,6 +269,20 @@ func failEachCall(t *testing.T, name string, once bool, prepare func(f *fixture)
 	assert.Equal(t, good, a.status, a.body)
 }
 
+// The second spelling of Basic credentials is for a secret that was wrong in the
+// first, not for one that nobody could look up.
+func TestStoreOutageIsNoWrongSecret(t *testing.T) {
+	f, s := outageFixture(t)
+	f.own("plus", "a+b")
+	for _, secret := range []string{"a%2Bb", "a%2Bc"} {
+		for n := range 2 { // of the looks at secrets seen before
+			s.after, s.once = n, true
+			f.refused(f.send(ccForm, basic("plus", secret)), 503, oauth.ErrTemporarilyUnavailable)
+		}
+	}
+	assert.Equal(t, 200, f.send(ccForm, basic("plus", "a%2Bb")).status)
+}
+
 func TestStoreOutageLeavesCodeAndTokenUsable(t *testing.T) {
 	f, s := outageFixture(t)
 	code := f.code(alice(), authorization("app"))
