@@ -211,7 +211,7 @@ var clientAuthCases = []caseOf{
 		c.ok(c.post("/oauth/token", machine, url.Values{"grant_type": {"client_credentials"}}))
 		done := c.meanwhile(func() {
 			var wg sync.WaitGroup
-			for i := range 100 {
+			for i := range scaled(40, 1000) {
 				wg.Go(func() {
 					_, _ = c.at.send(form(issuer+"/oauth/token", url.Values{"client_id": {machine}, "client_secret": {fmt.Sprint(wrongSecret, i)}, "grant_type": {"client_credentials"}}))
 				})

@@ -54,14 +54,21 @@ func isSecret(value string) bool {
 	return len(value) >= leastSecret && len(different) >= 8 && looksSecret.MatchString(value) && !recordID.MatchString(value)
 }
 
-// finder finds secrets in a text in one go, however many there are.
-type finder map[[leastSecret]byte][]string
+// finder finds secrets in a text in one go, however many there are: by their
+// first three bytes, and then by the first ones.
+type finder struct {
+	begins []bool // by three bytes
+	values map[[leastSecret]byte][]string
+}
+
+func three(s string) int { return int(s[0])<<16 | int(s[1])<<8 | int(s[2]) }
 
 func (s secrets) finder() finder {
-	f := finder{}
+	f := finder{make([]bool, 1<<24), map[[leastSecret]byte][]string{}}
 	for value := range s {
+		f.begins[three(value)] = true
 		begin := [leastSecret]byte([]byte(value[:leastSecret]))
-		f[begin] = append(f[begin], value)
+		f.values[begin] = append(f.values[begin], value)
 	}
 	return f
 }
@@ -69,7 +76,10 @@ func (s secrets) finder() finder {
 // in returns the secrets that the text holds, with some of what is before them.
 func (f finder) in(text string) (found []string) {
 	for i := 0; i+leastSecret <= len(text); i++ {
-		for _, value := range f[[leastSecret]byte([]byte(text[i:i+leastSecret]))] {
+		if !f.begins[three(text[i:])] {
+			continue
+		}
+		for _, value := range f.values[[leastSecret]byte([]byte(text[i:i+leastSecret]))] {
 			if strings.HasPrefix(text[i:], value) {
 				found = append(found, text[max(0, i-200):i]+">>>"+value)
 			}
