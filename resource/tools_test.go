@@ -119,6 +119,14 @@ func TestRequireToolsRefusesWhatCanBeReadInTwoWays(t *testing.T) {
 		"two messages":               toolCall("get") + toolCall("drop"),
 		"text behind a batch":        `[` + toolCall("get") + `]` + toolCall("drop"),
 		"a batch in a batch":         `[[` + toolCall("drop") + `]]`,
+		"a batch behind a batch":     `[` + toolCall("get") + `][` + toolCall("drop") + `]`,
+		"a batch without an end":     `[` + toolCall("get"),
+		"a batch without commas":     `[` + toolCall("get") + toolCall("drop") + `]`,
+		"a batch with one too many":  `[` + toolCall("get") + `,]`,
+		"a batch that ends twice":    `[` + toolCall("get") + `]]`,
+		"a batch that ends as no":    `[` + toolCall("get") + `}`,
+		"a batch of numbers":         `[1]`,
+		"very many messages":         "[" + strings.Repeat("1,", 500_000) + "1]",
 		"params that are no object":  `{"method":"tools/call","params":["drop"]}`,
 		"no params":                  `{"method":"tools/call"}`,
 		"no name":                    `{"method":"tools/call","params":{"arguments":{}}}`,
@@ -183,6 +191,18 @@ func TestRequireToolsOfABodyThatBreaksOff(t *testing.T) {
 	r.Header.Set("Authorization", "Bearer read")
 	assert.Equal(t, http.StatusOK, a.do(r).StatusCode, "a stream is opened without one")
 	assert.Equal(t, 1, reached)
+}
+
+func TestRequireToolsOfManyMessagesIsCheap(t *testing.T) {
+	a := newAPI(t, resource.VerifierFunc(scoped), nil)
+	a.handler = a.server.RequireTools(nil)(http.NotFoundHandler())
+	body := "[" + strings.Repeat("1,", 500_000) + "1]"
+	allocs := testing.AllocsPerRun(1, func() {
+		r := httptest.NewRequest(http.MethodPost, resourceURL, strings.NewReader(body))
+		r.Header.Set("Authorization", "Bearer read")
+		a.do(r)
+	})
+	assert.Less(t, allocs, 10_000.0)
 }
 
 // What is logged of a refusal is not as long as the client wants it.
