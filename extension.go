@@ -97,8 +97,9 @@ func (r *Registry) Config() Config { return r.p.cfg }
 // whose GrantTypes name it. f reads and verifies; who gets what is its result. It
 // issues nothing: the provider does, once OnIssue hooks have agreed.
 //
-// The provider issues what f says: f keeps Scopes and Resources within those of
-// r.Client and of Config, and sets Refresh only for clients with the grant type
+// What f says is narrowed to what there is and what r.Client may have: scopes of
+// the client (ErrInvalidScope if none is left), resources of Config and the
+// client (ErrInvalidTarget), and Refresh only for clients with the grant type
 // refresh_token. An error that is no [*Error] is reported as an outage.
 func (r *Registry) GrantType(name string, f func(ctx context.Context, r *ClientRequest) (*Issuance, error)) {
 	add(r, "grant type", name, r.grants, f)

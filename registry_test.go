@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -228,4 +229,24 @@ func TestGrantOfAnExtension(t *testing.T) {
 	f.refused(f.post("/oauth/token", "conf", form), 400, "unauthorized_client")
 	f.setGone("alice", true)
 	f.refused(f.post("/oauth/token", "x", form), 400, "invalid_grant")
+}
+
+// A grant that hands on what was asked for gives no more than the client's
+// registration does.
+func TestGrantOfAnExtensionCannotExceedTheClient(t *testing.T) {
+	f := extended(t, func(r *oauth.Registry) {
+		r.GrantType("urn:x", func(_ context.Context, q *oauth.ClientRequest) (*oauth.Issuance, error) {
+			return &oauth.Issuance{Subject: "alice", Scopes: strings.Fields(q.Form.Get("scope")), Resources: q.Form["resource"], Refresh: true}, nil
+		})
+	})
+	f.register(oauth.Client{ID: "x", GrantTypes: []string{"urn:x"}, Scopes: []string{"read"}, Resources: []string{apiURI}})
+	form := url.Values{"grant_type": {"urn:x"}, "scope": {"read write admin made-up"}, "resource": {apiURI}}
+	got := f.ok(f.post("/oauth/token", "x", form))
+	assert.Equal(t, "read", got.Scope)
+	assert.Empty(t, got.RefreshToken, "the client has no refresh_token grant")
+	f.refused(f.post("/oauth/token", "x", with(form, "scope", "admin")), 400, "invalid_scope")
+	f.refused(f.post("/oauth/token", "x", with(form, "resource", mcpURI)), 400, "invalid_target")
+	f.refused(f.post("/oauth/token", "x", with(form, "resource", "https://evil.example")), 400, "invalid_target")
+	none := f.ok(f.post("/oauth/token", "x", with(form, "scope", "")))
+	assert.Empty(t, none.Scope, "nothing was decided, nothing is added")
 }

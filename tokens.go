@@ -94,6 +94,28 @@ func (p *Provider) tokenEndpoint(ctx context.Context, q *ClientRequest) (any, er
 	return p.token(ctx, q.Client, name, func() (*Issuance, error) { return grant(ctx, q) })
 }
 
+// within narrows what an extension's grant decided to what there is and what the
+// client may have: a grant that passes on what was asked for must not become a
+// way around the client's registration.
+func (p *Provider) within(c *Client, is *Issuance) error {
+	if len(is.Resources) > 0 {
+		resources, e := p.requestResources(c, is.Resources)
+		if e != nil {
+			return e
+		}
+		is.Resources = resources
+	}
+	if len(is.Scopes) > 0 {
+		scopes, e := p.requestScopes(c, is.Scopes, is.Resources)
+		if e != nil {
+			return e
+		}
+		is.Scopes = scopes
+	}
+	is.Refresh = is.Refresh && slices.Contains(c.GrantTypes, grantRefreshToken)
+	return nil
+}
+
 // token lets a grant decide and has the result issued.
 func (p *Provider) token(ctx context.Context, c *Client, grant string, decide func() (*Issuance, error)) (*TokenResponse, error) {
 	refuse := func(err error) (*TokenResponse, error) {
@@ -108,6 +130,9 @@ func (p *Provider) token(ctx context.Context, c *Client, grant string, decide fu
 	is, err := decide()
 	if err == nil && is == nil {
 		err = errors.New("the grant type returned neither an Issuance nor an error")
+	}
+	if err == nil && is.record == nil && grant != grantClientCredentials {
+		err = p.within(c, is)
 	}
 	if err != nil {
 		return refuse(err)

@@ -61,8 +61,8 @@ func New(cfg Config) oauth.Extension {
 }
 
 func extend(r *oauth.Registry, cfg Config) error {
-	if cfg.MaxLifetime < 0 {
-		return errors.New("assertion: Config.MaxLifetime must not be negative")
+	if cfg.MaxLifetime < 0 || cfg.MaxLifetime > longest {
+		return fmt.Errorf("assertion: Config.MaxLifetime must not be negative, nor over %s", longest)
 	}
 	v := &verifier{cfg: cfg, reg: r, keys: newKeyCache(cfg.HTTPClient)}
 	r.ClientAuth(method, v.authenticate)

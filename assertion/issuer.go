@@ -43,6 +43,7 @@ type Issuer struct {
 }
 
 const (
+	longest     = 366 * 24 * time.Hour // that any MaxLifetime may be
 	maxURL      = 2048
 	maxMetadata = 64 << 10
 	staleFor    = time.Hour // how much longer the keys of an issuer are used while it does not answer
@@ -83,8 +84,8 @@ func (i *Issuer) check(own string) error {
 		return errors.New("its URL must be https, without query, or its JWKS or JWKSURI be given")
 	case len(i.Algs) == 0 || slices.ContainsFunc(i.Algs, func(alg string) bool { return !slices.Contains(issuerAlgs, alg) }):
 		return fmt.Errorf("its Algs must be among %s", strings.Join(issuerAlgs, ", "))
-	case i.MaxLifetime < 0:
-		return errors.New("its MaxLifetime must not be negative")
+	case i.MaxLifetime < 0 || i.MaxLifetime > longest:
+		return fmt.Errorf("its MaxLifetime must not be negative, nor over %s", longest)
 	}
 	return nil
 }

@@ -259,6 +259,7 @@ func TestConfigurationIsChecked(t *testing.T) {
 		"its Algs must be among":                 enterprise(assertion.Issuer{URL: acme, Algs: []string{"HS256"}}),
 		"its Algs must be among RS256":           enterprise(assertion.Issuer{URL: acme, Algs: []string{"ES256", "none"}}),
 		"its MaxLifetime":                        enterprise(assertion.Issuer{URL: acme, MaxLifetime: -1}),
+		"its MaxLifetime must not":               enterprise(assertion.Issuer{URL: acme, MaxLifetime: 1<<63 - 1}),
 		"there are no Rules and no Decide":       platform(func(p *assertion.Platform) { p.Rules = nil }),
 		"its Audiences":                          platform(func(p *assertion.Platform) { p.Audiences = []string{""} }),
 		"its Rules[0] has no Claims":             changed(func(r *assertion.Rule) { r.Claims = nil }),
