@@ -136,3 +136,16 @@ func TestRoutesAreMountedOneByOne(t *testing.T) {
 		break // a range may end early
 	}
 }
+
+// Without the header a browser makes the 404 a network error, and a client that
+// looks in several places stops.
+func TestWellKnownThatIsNotThereCanBeReadByWebPages(t *testing.T) {
+	f := newFixture(t)
+	w := httptest.NewRecorder()
+	f.p.ServeHTTP(w, httptest.NewRequest("GET", "/.well-known/oauth-authorization-server/elsewhere", nil))
+	assert.Equal(t, http.StatusNotFound, w.Code)
+	assert.Equal(t, "*", w.Result().Header.Get("Access-Control-Allow-Origin"))
+	w = httptest.NewRecorder()
+	f.p.ServeHTTP(w, httptest.NewRequest("GET", "/elsewhere", nil))
+	assert.Empty(t, w.Result().Header.Get("Access-Control-Allow-Origin"))
+}

@@ -214,6 +214,11 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.ServeHTTP(w, r)
 		return
 	}
+	if strings.HasPrefix(r.URL.Path, "/.well-known/") {
+		// Clients in web pages look in several places; one that they may not read
+		// would end their search.
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+	}
 	http.NotFound(w, r)
 }
 
