@@ -112,6 +112,23 @@ func TestASecretThatNobodyWaitsForIsNotWrong(t *testing.T) {
 	}
 }
 
+func TestARaceThatNeverEnds(t *testing.T) {
+	f, s := betweenFixture(t)
+	got := f.login("app")
+	updates := 0
+	var again func() error
+	again = func() error {
+		updates++
+		s.beforeUpdate = again
+		return store.ErrConflict
+	}
+	s.beforeUpdate = again
+	f.refused(f.refresh("app", got.RefreshToken), 503, oauth.ErrTemporarilyUnavailable)
+	assert.Equal(t, 4, updates, "then somebody else's turn has come")
+	s.beforeUpdate = nil
+	f.ok(f.refresh("app", got.RefreshToken))
+}
+
 func TestARaceWhoseRecordIsGone(t *testing.T) {
 	for name, tt := range map[string]struct {
 		err    error

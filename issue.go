@@ -196,15 +196,13 @@ func (p *Provider) nextRecord(is *Issuance, res *TokenResponse, at, accessEnd ti
 	r.State, r.LastUsedAt = store.TokenActive, at
 	r.ExpiresAt = accessEnd
 	if is.Refresh {
-		if err := p.nextRefreshToken(is, &r, res, at); err != nil {
-			return nil, "", err
-		}
+		p.nextRefreshToken(is, &r, res, at)
 	}
 	r.PurgeAt = r.ExpiresAt.Add(p.cfg.Policy.Keep)
 	return &r, jti, nil
 }
 
-func (p *Provider) nextRefreshToken(is *Issuance, r *store.Token, res *TokenResponse, at time.Time) error {
+func (p *Provider) nextRefreshToken(is *Issuance, r *store.Token, res *TokenResponse, at time.Time) {
 	r.ExpiresAt = at.Add(lifetime(is.Client.RefreshTokenLifetime, p.cfg.Policy.RefreshTokenLifetime))
 	if limit := p.cfg.Policy.MaxLifetime; limit > 0 && r.CreatedAt.Add(limit).Before(r.ExpiresAt) {
 		r.ExpiresAt = r.CreatedAt.Add(limit)
@@ -215,16 +213,11 @@ func (p *Provider) nextRefreshToken(is *Issuance, r *store.Token, res *TokenResp
 		r.FamilyHash, r.SecretHash, r.RotatedAt = hashText(first.family), hashText(first.secret), at
 		res.RefreshToken = first.String()
 	case stepRotate:
-		next, err := is.refresh.successor(r)
-		if err != nil {
-			return outage("refresh", err)
-		}
 		r.RotatedAt = at
-		res.RefreshToken = next.String()
+		res.RefreshToken = is.refresh.successor(r).String()
 	case stepExtend, stepKeep:
 		res.RefreshToken = is.refresh.String()
 	}
-	return nil
 }
 
 // commit makes the change. It returns another Issuance if the record was changed

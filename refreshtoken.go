@@ -62,24 +62,16 @@ func (t refreshToken) generation(r *store.Token) generation {
 // secret is kept sealed under the one that it replaces, so that who presents
 // that again, because the answer was lost, gets the same successor; nobody else
 // can open it.
-func (t refreshToken) successor(r *store.Token) (refreshToken, error) {
+func (t refreshToken) successor(r *store.Token) refreshToken {
 	next := refreshToken{t.id, t.family, randomText(refreshSecret)}
-	aead, err := newAEAD(successorKey(t))
-	if err != nil {
-		return next, err
-	}
 	r.PreviousHash, r.SecretHash = r.SecretHash, hashText(next.secret)
-	r.Successor = aead.Seal(nil, nil, []byte(next.secret), []byte(t.id))
-	return next, nil
+	r.Successor = newAEAD(successorKey(t)).Seal(nil, nil, []byte(next.secret), []byte(t.id))
+	return next
 }
 
 // reopen returns the successor that t was replaced by.
 func (t refreshToken) reopen(r *store.Token) (refreshToken, error) {
-	aead, err := newAEAD(successorKey(t))
-	if err != nil {
-		return refreshToken{}, err
-	}
-	secret, err := aead.Open(nil, nil, r.Successor, []byte(t.id))
+	secret, err := newAEAD(successorKey(t)).Open(nil, nil, r.Successor, []byte(t.id))
 	if err != nil {
 		return refreshToken{}, errors.New("the stored successor does not open")
 	}
@@ -87,7 +79,6 @@ func (t refreshToken) reopen(r *store.Token) (refreshToken, error) {
 }
 
 // successorKey is not the stored hash: it is derived for this use alone.
-func successorKey(t refreshToken) []byte {
-	sum := sha256.Sum256([]byte("oauth successor\x00" + t.secret))
-	return sum[:]
+func successorKey(t refreshToken) [32]byte {
+	return sha256.Sum256([]byte("oauth successor\x00" + t.secret))
 }

@@ -24,21 +24,22 @@ func newSealer(purpose string, secrets [][]byte) (*sealer, error) {
 		if err != nil {
 			return nil, err
 		}
-		aead, err := newAEAD(key)
-		if err != nil {
-			return nil, err
-		}
-		s.aeads = append(s.aeads, aead)
+		s.aeads = append(s.aeads, newAEAD([32]byte(key)))
 	}
 	return s, nil
 }
 
-func newAEAD(key []byte) (cipher.AEAD, error) {
-	block, err := aes.NewCipher(key)
+// newAEAD cannot fail: AES takes 32 bytes, and GCM takes AES.
+func newAEAD(key [32]byte) cipher.AEAD {
+	block, err := aes.NewCipher(key[:])
 	if err != nil {
-		return nil, err
+		panic(err)
 	}
-	return cipher.NewGCMWithRandomNonce(block)
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		panic(err)
+	}
+	return aead
 }
 
 var errSeal = errors.New("not sealed here, or changed since")
