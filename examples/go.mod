@@ -7,10 +7,10 @@ require (
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/modelcontextprotocol/go-sdk v1.8.0
 	github.com/redis/go-redis/v9 v9.22.0
-	github.com/seed-e797c9ce/oauth v0.0.0
-	github.com/seed-e797c9ce/oauth/mcp/gosdk v0.0.0
-	github.com/seed-e797c9ce/oauth/otel v0.0.0
-	github.com/seed-e797c9ce/oauth/store/redisstore v0.0.0
+	github.com/seed-e797c9ce/oauth v0.1.0
+	github.com/seed-e797c9ce/oauth/mcp/gosdk v0.1.0
+	github.com/seed-e797c9ce/oauth/otel v0.1.0
+	github.com/seed-e797c9ce/oauth/store/redisstore v0.1.0
 	github.com/stretchr/testify v1.12.1
 	go.etcd.io/bbolt v1.5.0
 	go.opentelemetry.io/otel/exporters/stdout/stdoutmetric v1.46.0

@@ -8,8 +8,8 @@ require (
 	github.com/golang-jwt/jwt/v5 v5.3.1
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/redis/go-redis/v9 v9.22.0
-	github.com/seed-e797c9ce/oauth v0.0.0
-	github.com/seed-e797c9ce/oauth/store/redisstore v0.0.0-00010101000000-000000000000
+	github.com/seed-e797c9ce/oauth v0.1.0
+	github.com/seed-e797c9ce/oauth/store/redisstore v0.1.0
 	github.com/stretchr/testify v1.12.1
 	modernc.org/sqlite v1.59.0
 )

@@ -5,7 +5,7 @@ go 1.25.0
 require (
 	github.com/anishathalye/porcupine v1.3.1
 	github.com/redis/go-redis/v9 v9.22.0
-	github.com/seed-e797c9ce/oauth v0.0.0
+	github.com/seed-e797c9ce/oauth v0.1.0
 	github.com/stretchr/testify v1.12.1
 )
 
