@@ -17,6 +17,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -36,13 +37,13 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := mutate(ctx, flag.Args(), *every, *workers, *timeout, *skip, *also); err != nil {
+	if err := mutate(ctx, flag.Args(), *every, *workers, *timeout, *skip, *also, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "mutate:", err)
 		os.Exit(1)
 	}
 }
 
-func mutate(ctx context.Context, files []string, every, workers int, timeout time.Duration, skip, also string) error {
+func mutate(ctx context.Context, files []string, every, workers int, timeout time.Duration, skip, also string, out io.Writer) error {
 	if len(files) == 0 {
 		return errors.New("name the files to change")
 	}
@@ -83,7 +84,7 @@ func mutate(ctx context.Context, files []string, every, workers int, timeout tim
 	}
 	failed := s.record(ctx, workers)
 	for _, t := range failed {
-		fmt.Println("not used, since it fails as things are:", t.name)
+		fmt.Fprintln(out, "not used, since it fails as things are:", t.name)
 	}
 
 	var chosen []mutant
@@ -102,15 +103,15 @@ func mutate(ctx context.Context, files []string, every, workers int, timeout tim
 		if tried[m.file]++; by != "" {
 			noticed[m.file]++
 		} else {
-			fmt.Println("survived", m)
+			fmt.Fprintln(out, "survived", m)
 		}
 	})
 	noticedAll, triedAll := 0, 0
 	for _, s := range sources {
-		fmt.Println(summary(s.file, noticed[s.file], tried[s.file]))
+		fmt.Fprintln(out, summary(s.file, noticed[s.file], tried[s.file]))
 		noticedAll, triedAll = noticedAll+noticed[s.file], triedAll+tried[s.file]
 	}
-	fmt.Println(summary("all", noticedAll, triedAll))
+	fmt.Fprintln(out, summary("all", noticedAll, triedAll))
 	return ctx.Err()
 }
 

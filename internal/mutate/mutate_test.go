@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -112,6 +115,53 @@ func TestChild(t *testing.T) {
 	text, err := os.ReadFile("p.go")
 	require.NoError(t, err)
 	assert.Equal(t, decision, string(text), "the file itself stays as it is")
+}
+
+func TestWhatSurvivesIsListed(t *testing.T) {
+	inModule(t, map[string]string{
+		"p.go":        decision,
+		"p_test.go":   "package p\n\nimport \"testing\"\n\nfunc TestOld(t *testing.T) {\n\tif !Adult(201, false) {\n\t\tt.Fatal()\n\t}\n}\n\nfunc TestNot(t *testing.T) { t.Fatal() }\n",
+		"q/q_test.go": "package q\n\nimport \"testing\"\n\nfunc TestNothing(*testing.T) {}\n",
+	})
+	try := func(every int, skip string, files ...string) string {
+		var out strings.Builder
+		require.NoError(t, mutate(t.Context(), files, every, 1, time.Minute, skip, "q", &out))
+		return out.String()
+	}
+	assert.Equal(t, `not used, since it fails as things are: TestNot
+survived p.go:10: age > 200  →  (age > 200) && false
+survived p.go:10: age > 200  →  age >= 200
+p.go: 2 changes tried, 0 noticed (0.0 %), 2 survived
+all: 2 changes tried, 0 noticed (0.0 %), 2 survived
+`, try(1, "^$", "p.go:10"))
+	assert.NotContains(t, try(1, "Not", "p.go:10", "p.go:6"), "not used")
+	assert.Contains(t, try(4, "^$", "p.go"), "all: 3 changes tried")
+}
+
+func TestWhatCannotBeTried(t *testing.T) {
+	inModule(t, map[string]string{
+		"p.go": decision, "p_test.go": "package p\n\nvar x int = true\n", "bad.go.txt": "no Go",
+		"r/r.go": "package r\n\ntype named bool\n\nfunc F(a, b named) bool {\n\tif a && b {\n\t\treturn true\n\t}\n\treturn false\n}\n",
+	})
+	for name, tt := range map[string]struct {
+		files []string
+		skip  string
+		want  string
+	}{
+		"no file":           {nil, "^$", "name the files"},
+		"one that is none":  {[]string{"none.go"}, "^$", "none.go"},
+		"one that is no Go": {[]string{"bad.go.txt"}, "^$", "expected 'package'"},
+		"a wrong pattern":   {[]string{"p.go"}, "(", "missing closing"},
+		"broken tests":      {[]string{"p.go"}, "^$", "compiling the tests of ."},
+		"no plain bool":     {[]string{"r/r.go"}, "^$", "compiling the tests of r"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			assert.ErrorContains(t, mutate(t.Context(), tt.files, 1, 1, time.Minute, tt.skip, "", io.Discard), tt.want)
+		})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	assert.ErrorIs(t, mutate(ctx, []string{"p.go"}, 1, 1, time.Minute, "^$", "", io.Discard), context.Canceled)
 }
 
 func TestAHangCountsAsNoticed(t *testing.T) {

@@ -31,33 +31,37 @@ type summary struct {
 	reasons                 []string
 }
 
+func (s summary) String() string {
+	var b strings.Builder
+	if len(s.reasons) > 0 {
+		fmt.Fprintf(&b, "\nNot run:\n  %s\n", strings.Join(s.reasons, "\n  "))
+	}
+	fmt.Fprintf(&b, "\n%d passed, %d failed, %d skipped\n", s.passed, s.failed, s.skipped)
+	return b.String()
+}
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	modules, err := findModules(".")
+	total, err := testAll(ctx, ".", os.Args[1:])
+	fmt.Print(total)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "testall:", err)
-		os.Exit(2)
-	}
-	var total summary
-	broken := false
-	for _, dir := range modules {
-		fmt.Println("=== module", dir)
-		if err := total.run(ctx, dir, os.Args[1:]); err != nil {
-			fmt.Println("--- module", dir, "failed:", err)
-			broken = true
-		}
-	}
-	if len(total.reasons) > 0 {
-		fmt.Println("\nNot run:")
-		for _, r := range total.reasons {
-			fmt.Println(" ", r)
-		}
-	}
-	fmt.Printf("\n%d passed, %d failed, %d skipped\n", total.passed, total.failed, total.skipped)
-	if broken || total.failed > 0 {
 		os.Exit(1)
 	}
+}
+
+// testAll tests the modules under root. The error is about those whose tests
+// failed or could not be run.
+func testAll(ctx context.Context, root string, args []string) (total summary, err error) {
+	modules, err := findModules(root)
+	for _, dir := range modules {
+		fmt.Println("=== module", dir)
+		if e := total.run(ctx, dir, args); e != nil {
+			err = errors.Join(err, fmt.Errorf("module %s: %w", dir, e))
+		}
+	}
+	return total, err
 }
 
 // findModules returns the folders that hold a go.mod, the root first.
