@@ -210,6 +210,11 @@ var introspectionCases = []caseOf{
 			c.alive(got.AccessToken)
 			c.ok(c.refresh(owner, got.RefreshToken))
 		}
+		own := c.ok(c.post("/oauth/token", machine, url.Values{"grant_type": {"client_credentials"}})).AccessToken // has no record
+		for _, thief := range clients {
+			require.Equal(c, 200, c.post("/oauth/revoke", thief, url.Values{"token": {own}}).status)
+		}
+		c.alive(own)
 	}},
 	{"SEC-212 a client that does not authenticate", func(c *run) {
 		for _, client := range []string{conf, post, pkj} {
