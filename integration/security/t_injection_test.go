@@ -252,8 +252,13 @@ var injectionCases = []caseOf{
 		}
 	}},
 	{"SEC-265 clients that hang up", func(c *run) {
-		hook := &hangUp{}
-		c = c.with("hang up "+c.person().user, func(cfg *oauth.Config) { hook.Store, cfg.Store = cfg.Store, hook })
+		hook := &hangUp{ended: make(chan struct{}, 1000)}
+		c = c.with("hang up "+c.person().user, func(cfg *oauth.Config) {
+			hook.Store, cfg.Store = cfg.Store, hook
+			cfg.Observe = func(ctx context.Context, _ string) (context.Context, func(string, int)) {
+				return ctx, func(string, int) { hook.ended <- struct{}{} }
+			}
+		})
 		for _, after := range []bool{false, true} {
 			for _, method := range []string{"Client", "Code", "Consent", "Token", "UpdateToken"} {
 				name := fmt.Sprint(method, " after ", after)
@@ -288,22 +293,30 @@ var lineOfLog = regexp.MustCompile(`^(time=\S+ level=(DEBUG|INFO|WARN|ERROR) msg
 // hangUp is a store during one of whose calls the client goes.
 type hangUp struct {
 	store.Store
+	ended  chan struct{} // a value for each request that the provider is done with
 	mu     sync.Mutex
 	method string
 	after  bool
 	cancel context.CancelFunc
 }
 
-// leave sends a request, hangs up when the store is asked, and reports whether it
-// was.
+// leave sends a request, hangs up when the store is asked, waits until the
+// provider is done with it, and reports whether the store was asked.
 func (h *hangUp) leave(c *run, r *http.Request, method string, after bool) bool {
 	ctx, cancel := context.WithCancel(c.Context())
 	defer cancel()
 	h.mu.Lock()
 	h.method, h.after, h.cancel = method, after, cancel
 	h.mu.Unlock()
+	for len(h.ended) > 0 { // of requests before this one
+		<-h.ended
+	}
 	_, _ = c.at.send(r.WithContext(ctx))
-	time.Sleep(20 * time.Millisecond) // what goes on without the client has ended by then
+	select {
+	case <-h.ended:
+	case <-time.After(20 * time.Second):
+		require.Fail(c, "the request does not end")
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	asked := h.method == ""
