@@ -215,7 +215,7 @@ func TestGrantOfAnExtension(t *testing.T) {
 			if q.Form.Get("ticket") != "good" {
 				return nil, oauth.ErrInvalidGrant
 			}
-			return &oauth.Issuance{Subject: "alice", Scopes: []string{"read"}, Refresh: true}, nil
+			return &oauth.Issuance{Subject: "alice", Scopes: []string{"read"}, Refresh: q.Form.Get("once") == ""}, nil
 		})
 	})
 	f.register(oauth.Client{ID: "x", GrantTypes: []string{"urn:x", "refresh_token"}, Scopes: []string{"read"}})
@@ -225,6 +225,7 @@ func TestGrantOfAnExtension(t *testing.T) {
 	_, c := claimsOf(t, got.AccessToken)
 	assert.Equal(t, issuer, c["aud"], "the issuer where the grant names no resource")
 	f.ok(f.refresh("x", got.RefreshToken))
+	assert.Empty(t, f.ok(f.post("/oauth/token", "x", with(form, "once", "1"))).RefreshToken, "the grant gives none")
 	f.refused(f.post("/oauth/token", "x", with(form, "ticket", "bad")), 400, "invalid_grant")
 	f.refused(f.post("/oauth/token", "conf", form), 400, "unauthorized_client")
 	f.setGone("alice", true)
