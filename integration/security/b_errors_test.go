@@ -31,7 +31,7 @@ var errorCases = []caseOf{
 		id := c.register(oauth.Client{Public: true, Disabled: true, RedirectURIs: []string{"https://off.example/cb"}})
 		off, none := c.person().authorize(c.params(id)), c.person().authorize(c.params(app, "client_id", "nobody"))
 		c.page400(off, "off.example")
-		assert.Equal(c, style.ReplaceAllString(none.body, ""), style.ReplaceAllString(off.body, ""))
+		assert.Equal(c, withoutStyle(none.body), withoutStyle(off.body))
 	}},
 	{"SEC-027 a wrong address comes before every other error", func(c *run) {
 		for _, wrong := range [][]string{

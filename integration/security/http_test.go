@@ -47,10 +47,16 @@ type answer struct {
 
 // String is the answer without the page's style.
 func (a answer) String() string {
-	return fmt.Sprintf("%d %v\n%s", a.status, a.header, style.ReplaceAllString(a.body, ""))
+	return fmt.Sprintf("%d %v\n%s", a.status, a.header, withoutStyle(a.body))
 }
 
-var style = regexp.MustCompile(`(?s)<style.*</style>`)
+func withoutStyle(page string) string {
+	before, rest, found := strings.Cut(page, "<style")
+	if _, after, ends := strings.Cut(rest, "</style>"); found && ends {
+		return before + after
+	}
+	return page
+}
 
 func transportTo(addr string) *http.Transport {
 	return &http.Transport{

@@ -112,7 +112,7 @@ func (c *run) remember(r *http.Request, sent []sensitiveValue, a answer) {
 	for _, cookie := range (&http.Response{Header: a.header}).Cookies() {
 		c.secret.add("cookie", cookie.Value)
 	}
-	header, body := a.header.Clone(), style.ReplaceAllString(a.body, "")
+	header, body := a.header.Clone(), withoutStyle(a.body)
 	header.Del("Set-Cookie")
 	if u, err := url.Parse(a.header.Get("Location")); err == nil && u.Query().Has("code") {
 		c.secret.add("code", u.Query().Get("code"))
@@ -121,10 +121,13 @@ func (c *run) remember(r *http.Request, sent []sensitiveValue, a answer) {
 		u.RawQuery = q.Encode()
 		header.Set("Location", u.String())
 	}
-	for _, m := range given.FindAllStringSubmatch(body, -1) {
-		c.secret.add(m[1], m[2])
+	if strings.HasPrefix(body, "<") {
+		for _, m := range given.FindAllStringSubmatch(body, -1) {
+			c.secret.add(m[1], m[2])
+		}
+		body = given.ReplaceAllString(body, "")
 	}
-	if body = given.ReplaceAllString(body, ""); a.status < 400 && (strings.HasSuffix(r.URL.Path, "/token") || strings.HasSuffix(r.URL.Path, "/register")) {
+	if a.status < 400 && (strings.HasSuffix(r.URL.Path, "/token") || strings.HasSuffix(r.URL.Path, "/register")) {
 		body = ""
 	}
 	fmt.Fprintf(&c.told, "%s %s: %d %v %s\n", r.Method, r.URL.Path, a.status, header, body)
