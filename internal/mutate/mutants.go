@@ -151,7 +151,7 @@ func (e *editor) binary(n *ast.BinaryExpr) {
 		e.wrap(n.X, "((", ") || "+e.add(n, "("+x+" || true) && ("+y+")")+")")
 	case token.LOR:
 		e.wrap(n.Y, "((", ") && !"+e.add(n, "("+x+") || ("+y+" && false)")+")")
-		e.wrap(n.X, "((", ") && !"+e.add(n, "("+x+" && false) || ("+y+")")+")")
+		e.wrap(n.X, "((", ") && !"+e.add(n, "(("+x+") && false) || ("+y+")")+")")
 	case token.EQL, token.NEQ:
 		if isNil(n.Y) {
 			return // it would end in a panic that any test notices

@@ -54,7 +54,7 @@ func TestMutantsAreAllTheDecisionsOfAFile(t *testing.T) {
 	assert.Equal(t, []string{
 		"(age >= 18 && !dead || age == -1) && false",
 		"(age >= 18 && !dead) || (age == -1 && false)",
-		"(age >= 18 && !dead && false) || (age == -1)",
+		"((age >= 18 && !dead) && false) || (age == -1)",
 		"(age >= 18) && (!dead || true)",
 		"(age >= 18 || true) && (!dead)",
 		"age > 18",
