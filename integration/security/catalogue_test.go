@@ -38,7 +38,7 @@ var groups = []group{
 	{"G", issuerCases},
 	{"H", consentCases},
 	{"I", httpCases},
-	{"J", clientAuthCases},
+	{"J", slices.Concat(clientAuthCases, assertionCases)},
 	{"K", apiCases},
 	{"L", signInCases},
 	{"P", introspectionCases},
@@ -46,7 +46,7 @@ var groups = []group{
 	{"R", documentCases},
 	{"S", headerCases},
 	{"U", keyCases},
-	{"T", append(injectionCases, nothingToldCase)}, // the last, since it looks at what all others left
+	{"T", slices.Concat(injectionCases, []caseOf{nothingToldCase})}, // the last, since it looks at what all others left
 }
 
 // once are cases that have to do with no store; they run on the first, before
