@@ -105,7 +105,7 @@ func TestExtensionEndpointsAreInTheMetadata(t *testing.T) {
 }
 
 func TestHooks(t *testing.T) {
-	var refuse error
+	var refuse, veto error
 	f := extended(t, func(r *oauth.Registry) {
 		r.OnRequest(func(_ context.Context, v url.Values) (url.Values, error) {
 			if v.Get("request_uri") == "bad" {
@@ -128,7 +128,7 @@ func TestHooks(t *testing.T) {
 			}
 			is.Claims = map[string]any{"cnf": map[string]any{"jkt": "x"}, "sub": "evil", "scope": "evil"}
 			is.Scopes = is.Scopes[:1]
-			return nil
+			return veto
 		})
 		r.OnResponse(func(_ context.Context, _ *oauth.Issuance, res *oauth.TokenResponse) error {
 			res.Extra = map[string]any{"extra": "x", "access_token": "evil"}
@@ -142,7 +142,9 @@ func TestHooks(t *testing.T) {
 	code := f.code(alice(), authorization("app", "scope", "read write", "nonce", "n"))
 	refuse = &oauth.Error{Code: oauth.ErrInvalidGrant, Description: "refused"}
 	f.refused(f.exchange("app", code), 400, "invalid_grant")
-	refuse = nil
+	refuse, veto = nil, refuse
+	f.refused(f.exchange("app", code), 400, "invalid_grant")
+	veto = nil
 	a := f.exchange("app", code)
 	got := f.ok(a)
 	assert.Equal(t, "read", got.Scope)

@@ -181,7 +181,7 @@ func canonicalResource(uri string) (string, bool) {
 		return "", false
 	}
 	u, err := url.Parse(uri)
-	if err != nil || !u.IsAbs() || u.Fragment != "" || strings.Contains(uri, "#") {
+	if err != nil || !u.IsAbs() || strings.Contains(uri, "#") {
 		return "", false
 	}
 	u.Scheme, u.Host = strings.ToLower(u.Scheme), strings.ToLower(u.Host)
