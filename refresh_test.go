@@ -119,6 +119,13 @@ func TestRefreshNarrowsAndNeverWidens(t *testing.T) {
 	assert.Equal(t, "read write", wide.Scope, "the grant itself was not narrowed")
 	assert.Equal(t, []any{apiURI, mcpURI}, claims["aud"])
 
+	apart := f.ok(f.refresh("app", wide.RefreshToken, "resource", mcpURI))
+	assert.Equal(t, "read", apart.Scope, "write means nothing there")
+	f.refused(f.refresh("app", apart.RefreshToken, "resource", mcpURI, "scope", "write"), 400, "invalid_scope")
+	first := f.ok(f.exchange("app", f.code(alice(), v), "resource", mcpURI))
+	assert.Equal(t, "read", first.Scope)
+	assert.Equal(t, "read write", f.ok(f.refresh("app", first.RefreshToken)).Scope)
+
 	one := f.login("app", "scope", "read", "resource", mcpURI)
 	f.refused(f.refresh("app", one.RefreshToken, "resource", apiURI), 400, "invalid_target")
 	f.ok(f.refresh("app", one.RefreshToken))

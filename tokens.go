@@ -302,7 +302,8 @@ func (p *Provider) issuanceOf(r *store.Token, scopes, resources []string) (*Issu
 
 // narrow returns what a client gets of its authorization: what it asks for (RFC
 // 6749 §6; RFC 8707 §2.2), all where it asks for nothing, without what the
-// operator has taken from it since.
+// operator has taken from it since, and without scopes that mean nothing at the
+// resources that are left.
 func (p *Provider) narrow(c *Client, r *store.Token, scopes, resources []string) ([]string, []string, *Error) {
 	switch {
 	case !subset(scopes, r.Scopes):
@@ -335,7 +336,11 @@ func (p *Provider) narrow(c *Client, r *store.Token, scopes, resources []string)
 	if len(out) == 0 && len(resources) > 0 {
 		return nil, nil, errorf(ErrInvalidTarget, "the client may not have these resources any more")
 	}
-	return kept, out, nil
+	meant := slices.DeleteFunc(kept, func(s string) bool { return !p.scopeKnown(s, out) })
+	if len(meant) == 0 && len(scopes) > 0 {
+		return nil, nil, errorf(ErrInvalidScope, "none of these scopes means anything at this resource")
+	}
+	return meant, out, nil
 }
 
 // lifetime is the client's own, or the provider's.
