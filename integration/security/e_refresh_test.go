@@ -141,7 +141,7 @@ var refreshCases = []caseOf{
 			}
 			got := c.ok(a)
 			next[got.RefreshToken] = true
-			require.Equal(c, []string{"read write", "read", "write", "read write"}[i%6], got.Scope)
+			require.Equal(c, []string{"read write", "read", "write", "read"}[i%6], got.Scope)
 		}
 		require.Len(c, next, 1)
 		for token := range next {
