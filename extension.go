@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/seed-e797c9ce/oauth/store"
@@ -34,7 +35,7 @@ type ClientRequest struct {
 
 // Registry is where extensions plug in. Registering what is there already is an
 // error that New returns. After New has returned, only Provider, Config, Sign,
-// CheckRedirectURI and Emit may be called.
+// CheckRedirectURI, DefaultScopes and Emit may be called.
 type Registry struct {
 	p    *Provider
 	errs []error
@@ -224,6 +225,25 @@ func (r *Registry) CheckRedirectURI(uri, applicationType string) error {
 		return e
 	}
 	return nil
+}
+
+// DefaultScopes are those that a client asks for where it describes itself (RFC
+// 7591 §2), of the ones allowed to it, for [Client.DefaultScopes]. If nothing of
+// that is a scope of Config, and only one of an extension such as
+// offline_access, they are none: a token that allows nothing else is of no use.
+func (r *Registry) DefaultScopes(requested string, allowed []string) []string {
+	var out []string
+	useful := false
+	for _, name := range strings.Fields(requested) {
+		if slices.Contains(allowed, name) && !slices.Contains(out, name) {
+			_, own := r.p.cfg.Scopes[name]
+			out, useful = append(out, name), useful || own
+		}
+	}
+	if !useful {
+		return nil
+	}
+	return out
 }
 
 // Emit reports an event of the extension's own to Config.OnEvent.

@@ -77,7 +77,7 @@ func (s *source) parse(id string, body []byte, early bool) (*oauth.Client, error
 		ResponseTypes: []string{"code"}, Scopes: s.cfg.Scopes,
 		URI: link(d.URI), LogoURI: link(d.LogoURI), PolicyURI: link(d.PolicyURI), TOSURI: link(d.TOSURI), Contacts: d.Contacts,
 	}
-	c.DefaultScopes = s.defaultScopes(d.Scope)
+	c.DefaultScopes = s.reg.DefaultScopes(d.Scope, s.cfg.Scopes)
 	for _, grant := range []string{"authorization_code", "refresh_token"} {
 		if len(d.GrantTypes) == 0 || slices.Contains(d.GrantTypes, grant) {
 			c.GrantTypes = append(c.GrantTypes, grant)
@@ -100,23 +100,6 @@ func (s *source) parse(id string, body []byte, early bool) (*oauth.Client, error
 		c.JWKS, c.JWKSURI = d.JWKS, d.JWKSURI
 	}
 	return c, nil
-}
-
-// defaultScopes are what the document asks for, of what strangers may have. If
-// nothing of that is a scope of the app, and only one of an extension such as
-// offline_access, they are none: a token that allows nothing else is of no use.
-func (s *source) defaultScopes(scope string) (out []string) {
-	useful := false
-	for _, name := range strings.Fields(scope) {
-		if slices.Contains(s.cfg.Scopes, name) && !slices.Contains(out, name) {
-			_, own := s.reg.Config().Scopes[name]
-			out, useful = append(out, name), useful || own
-		}
-	}
-	if !useful {
-		return nil
-	}
-	return out
 }
 
 // redirectURIs keeps the addresses that the client may be answered at; the

@@ -126,7 +126,7 @@ func (g *registration) apply(m *metadata, c *oauth.Client) error {
 		c.AuthMethod = authBasic
 	}
 	c.Public = c.AuthMethod == authNone
-	c.Scopes, c.DefaultScopes = g.cfg.Scopes, g.defaultScopes(m.Scope)
+	c.Scopes, c.DefaultScopes = g.cfg.Scopes, g.reg.DefaultScopes(m.Scope, g.cfg.Scopes)
 	c.Name, c.URI, c.LogoURI, c.PolicyURI, c.TOSURI, c.Contacts = m.Name, m.URI, m.LogoURI, m.PolicyURI, m.TOSURI, m.Contacts
 	// Keys are kept where they have a use only: a client that has keys gets no
 	// secret.
@@ -138,24 +138,6 @@ func (g *registration) apply(m *metadata, c *oauth.Client) error {
 		}
 	}
 	return nil
-}
-
-// defaultScopes are what a client asks for when it registers, of what strangers
-// may have. If nothing of that is a scope of the app, and only one of an
-// extension such as offline_access, they are none: a token that allows nothing
-// else is of no use.
-func (g *registration) defaultScopes(scope string) (out []string) {
-	useful := false
-	for _, s := range strings.Fields(scope) {
-		if slices.Contains(g.cfg.Scopes, s) && !slices.Contains(out, s) {
-			_, own := g.reg.Config().Scopes[s]
-			out, useful = append(out, s), useful || own
-		}
-	}
-	if !useful {
-		return nil
-	}
-	return out
 }
 
 // redirectURIs keeps those that the client may be answered at. Some clients
