@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/seed-e797c9ce/oauth/store"
@@ -238,10 +239,10 @@ func loggable(id string) string {
 	if len(id) > 200 {
 		id = id[:200]
 	}
-	return strings.ToValidUTF8(strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) { // a direction or a line of its own
 			return -1
 		}
 		return r
-	}, id), "")
+	}, id)
 }

@@ -182,6 +182,7 @@ func TestClientIDsInTheLogAreShortAndOnOneLine(t *testing.T) {
 		"no body~":               "no body~",
 		"a\r\nb\tc\x1fd\x7fe":    "abcde",
 		"\xffa\xc3":              "\ufffda\ufffd",
+		"a\u202eb\u2028c\u200bd": "abcd",
 		strings.Repeat("a", 200): strings.Repeat("a", 200),
 		strings.Repeat("a", 201): strings.Repeat("a", 200),
 	} {
