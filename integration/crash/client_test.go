@@ -16,7 +16,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -58,12 +57,11 @@ type browser struct {
 	http    *http.Client
 	journal *journal
 
-	unanswered atomic.Int64         // requests whose effect the client never learned
-	complain   func(string, ...any) // of answers that are none
+	counts *tally // of unanswered requests: the client never learned their effect
 }
 
-func newBrowser(f *fleet, j *journal) *browser {
-	return &browser{f: f, journal: j, http: &http.Client{
+func newBrowser(f *fleet, j *journal, counts *tally) *browser {
+	return &browser{f: f, journal: j, counts: counts, http: &http.Client{
 		Timeout:       20 * time.Second,
 		Transport:     &http.Transport{MaxIdleConnsPerHost: 64},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -93,14 +91,14 @@ func (b *browser) send(ctx context.Context, what, method, path string, form url.
 	b.journal.write("> %s %s", what, in.addr)
 	res, err := b.http.Do(req)
 	if err != nil {
-		b.unanswered.Add(1)
+		b.counts.add("unanswered")
 		b.journal.write("? %s %v", what, err)
 		return answer{}
 	}
 	defer res.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
 	if err != nil { // cut off: the client cannot use it
-		b.unanswered.Add(1)
+		b.counts.add("unanswered")
 		b.journal.write("? %s %d and %v", what, res.StatusCode, err)
 		return answer{}
 	}
@@ -110,9 +108,9 @@ func (b *browser) send(ctx context.Context, what, method, path string, form url.
 	}
 	a.code = a.text("error")
 	if !a.known() {
-		b.unanswered.Add(1)
-		if b.complain != nil && method == http.MethodPost && strings.HasPrefix(path, "/oauth/") && a.code != "server_error" && a.code != "temporarily_unavailable" {
-			b.complain("%s: %d with the code %q", what, a.status, a.code)
+		b.counts.add("unanswered")
+		if method == http.MethodPost && strings.HasPrefix(path, "/oauth/") && a.code != "server_error" && a.code != "temporarily_unavailable" {
+			b.counts.violation("%s: %d with the code %q", what, a.status, a.code)
 		}
 	}
 	b.journal.write("< %s %d %s", what, a.status, a.code)

@@ -7,6 +7,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-e797c9ce/oauth"
@@ -70,7 +72,8 @@ func newLab(t *testing.T, k dbtest.Kind, program string) *lab {
 	require.NoError(t, err)
 	t.Cleanup(func() { file.Close() })
 	x := &lab{t: t, d: d, client: clientID(0), program: program, secrets: []string{rand.Text() + rand.Text()}}
-	x.browser = newBrowser(&fleet{issuer: "http://" + addr, instances: []*instance{{addr: addr}}}, &journal{file: file})
+	x.browser = newBrowser(&fleet{issuer: "http://" + addr, instances: []*instance{{addr: addr}}}, &journal{file: file}, newTally())
+	t.Cleanup(func() { assert.NoError(t, errors.Join(x.counts.errs...)) })
 	x.http.Transport = &crasher{&http.Transport{DisableKeepAlives: true}, x}
 	x.env = append(os.Environ(), childAddr+"="+addr, childDriver+"="+d.Driver, childDSN+"="+d.Address, childDialect+"="+string(d.Dialect),
 		childPrefix+"="+d.Options.Prefix, childSchema+"="+d.Options.Schema)

@@ -26,19 +26,23 @@ type tally struct {
 	errs   []error
 }
 
+func newTally() *tally { return &tally{counts: map[string]int{}} }
+
 func (c *tally) add(what string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.counts[what]++
 }
 
+func (c *tally) count(what string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.counts[what]
+}
+
 // reaches returns once something has happened so often, or something went wrong.
 func (c *tally) reaches(ctx context.Context, what string, n int) error {
-	return c.waits(ctx, func() bool {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return c.counts[what] >= n
-	})
+	return c.waits(ctx, func() bool { return c.count(what) >= n })
 }
 
 // waits returns once done says so, or something went wrong.
