@@ -202,6 +202,7 @@ func nameWords(name string, read reading) []string {
 	var b strings.Builder
 	small := false
 	for _, r := range name {
+		r = inASCII(r)
 		switch to := lookAlike(unicode.ToLower(lookAlike(r))); {
 		case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
 			continue
@@ -230,13 +231,23 @@ func nameWords(name string, read reading) []string {
 	return words
 }
 
+// inASCII is the ASCII character that is meant by one in full width, or by a
+// mathematical digit: the same letter, digit or sign in another shape.
+func inASCII(r rune) rune {
+	switch {
+	case r >= 0xFF01 && r <= 0xFF5E:
+		return r - 0xFF01 + '!'
+	case r >= 0x1D7CE && r <= 0x1D7FF: // alphabets of 10
+		return '0' + (r-0x1D7CE)%10
+	}
+	return r
+}
+
 // lookAlike is the ASCII letter that a character can be taken for, or itself.
 // It is a small part of Unicode's confusables (UTS 39): what Latin names are
 // written with by those who mean to deceive.
 func lookAlike(r rune) rune {
 	switch {
-	case r >= 0xFF01 && r <= 0xFF5E: // full width
-		r -= 0xFF01 - '!'
 	case r >= 0x1D400 && r <= 0x1D6A3: // mathematical letters, in alphabets of 26
 		r = 'a' + (r-0x1D400)%26
 	case r >= 0x24B6 && r <= 0x24E9: // in circles

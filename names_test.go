@@ -75,6 +75,8 @@ func TestSEC106_AttacksOnTheMark(t *testing.T) {
 		"letters with a dot below":    {"Claụde", "Clạude", "Clauḍe"},
 		"letters as signs":            {"ᶜˡᵃᵘᵈᵉ", "🅲laude", "🄲laude", "C🅻aude", "🇨🇱🇦🇺🇩🇪", "℃laude", "Claud℮"},
 		"signs for letters":           {"Cl∂ude", "Cl∧ude", "Cl△ude", "C/aude", `C\aude`},
+		"full-width signs beside it":  {"Claude！", "！Claude", "Claude＼Code", "C＠l＠a＠u＠d＠e", "Claude４Business"},
+		"signs and digits in width":   {"Cl４ude", "Cl＠ude", "C｜aude", "Cl𝟒ude", "C𝟏aud𝟛", "Claude𝟰"},
 		"digits beside it":            {"Claude4Business", "2Claude", "Claude1Code", "clаudе2desktop"},
 		"scripts without spaces":      {"官方Claude", "Claude公式アプリ", "Приложение Claude"},
 		"many words before it":        {strings.Repeat("a ", 30) + "Claude", strings.Repeat("aA", 22) + " Claude"},
