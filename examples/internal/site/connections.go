@@ -1,7 +1,6 @@
 package site
 
 import (
-	"errors"
 	"net"
 	"net/http"
 	"net/url"
@@ -30,8 +29,7 @@ func (s *Site) Connections(mux *http.ServeMux, p *oauth.Provider) {
 		s.Pages.Show(w, http.StatusOK, "connections", list)
 	}))
 	mux.Handle("POST /connections", s.Form(s.Require(func(w http.ResponseWriter, r *http.Request, u User) {
-		_, err := p.RevokeConsent(r.Context(), u.Subject, r.PostFormValue("client_id"))
-		if err != nil && !errors.Is(err, store.ErrNotFound) { // not found: ended in another tab
+		if _, err := p.RevokeConsent(r.Context(), u.Subject, r.PostFormValue("client_id")); err != nil {
 			http.Error(w, "This did not work. The client may still have access: try again.", http.StatusServiceUnavailable)
 			return
 		}

@@ -1,12 +1,14 @@
 package site_test
 
 import (
+	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -153,4 +155,102 @@ func TestAutoLoginNeedsNoPage(t *testing.T) {
 	require.NoError(t, err)
 	res.Body.Close()
 	assert.Equal(t, "/private", res.Header.Get("Location"))
+}
+
+func TestPagesLoadNothingAndAreFramedByNobody(t *testing.T) {
+	srv, c := newSite(t, site.Options{Title: "Notes & more", Hint: "ask <ada>"})
+	res, err := c.Get(srv.URL + "/login?return_to=/private")
+	require.NoError(t, err)
+	defer res.Body.Close()
+	page, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	for _, text := range []string{"Sign in to Notes &amp; more", "ask &lt;ada&gt;", `name="return_to" value="/private"`} {
+		assert.Contains(t, string(page), text)
+	}
+	policy := res.Header.Get("Content-Security-Policy")
+	for _, rule := range []string{"default-src 'none'", "style-src 'self'", "frame-ancestors 'none'", "base-uri 'none'"} {
+		assert.Contains(t, policy, rule)
+	}
+	assert.NotContains(t, policy, "form-action", "it would stop the redirect to the client")
+	assert.Equal(t, "no-store", res.Header.Get("Cache-Control"))
+
+	style, err := c.Get(srv.URL + "/style.css")
+	require.NoError(t, err)
+	defer style.Body.Close()
+	assert.Equal(t, http.StatusOK, style.StatusCode)
+	assert.Equal(t, "text/css; charset=utf-8", style.Header.Get("Content-Type"))
+}
+
+func TestAPageIsWholeOrNotThere(t *testing.T) {
+	pages, err := site.NewPages(fstest.MapFS{"own.html": {Data: []byte(`{{define "own"}}begun, {{.Name}}{{end}}`)}}, "*.html")
+	require.NoError(t, err)
+	w := httptest.NewRecorder()
+	pages.Show(w, http.StatusOK, "own", site.User{Name: "Ada"})
+	assert.Equal(t, http.StatusOK, w.Code)
+	assert.Equal(t, "begun, Ada", w.Body.String())
+
+	w = httptest.NewRecorder()
+	pages.Show(w, http.StatusOK, "own", 1) // a number has no name
+	assert.Equal(t, http.StatusInternalServerError, w.Code)
+	assert.NotContains(t, w.Body.String(), "begun")
+
+	_, err = site.NewPages(fstest.MapFS{"own.html": {Data: []byte(`{{if}}`)}}, "*.html")
+	assert.ErrorContains(t, err, "own.html:1")
+}
+
+func form(path, body string) *http.Request {
+	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return r
+}
+
+func TestFormsThatAreTooLongAreRefused(t *testing.T) {
+	srv, _ := newSite(t, site.Options{})
+	for length, want := range map[int]int{10: http.StatusSeeOther, 64 << 10: http.StatusBadRequest} {
+		w := httptest.NewRecorder()
+		srv.Config.Handler.ServeHTTP(w, form("/login", "username=ada&password=lovelace&x="+strings.Repeat("x", length)))
+		assert.Equal(t, want, w.Code, length)
+	}
+}
+
+func TestPasswordsThatCannotBeHashedAreNamedByTheirUser(t *testing.T) {
+	secret := strings.Repeat("hush", 20) // bcrypt reads 72 bytes
+	_, err := site.New(site.Options{HashCost: bcrypt.MinCost, Users: []site.User{{Subject: "u-1", Username: "ada", Password: secret}}})
+	assert.ErrorContains(t, err, `"ada"`)
+	assert.NotContains(t, err.Error(), "hush")
+	_, err = site.New(site.Options{HashCost: bcrypt.MaxCost + 1})
+	assert.Error(t, err)
+}
+
+func TestTheProviderIsToldWhoIsThere(t *testing.T) {
+	pages, err := site.NewPages(nil)
+	require.NoError(t, err)
+	s, err := site.New(site.Options{Pages: pages, HashCost: bcrypt.MinCost, Users: []site.User{
+		{Subject: "u-1", Username: "ada", Password: "lovelace", Active: true}, {Subject: "u-2", Username: "eve", Password: "gone"},
+	}})
+	require.NoError(t, err)
+	mux := http.NewServeMux()
+	s.Routes(mux)
+	r := httptest.NewRequest(http.MethodGet, "/oauth/authorize", nil)
+	session, err := s.Session(r)
+	require.NoError(t, err)
+	assert.Empty(t, session.Subject)
+
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, form("/login", "username=ada&password=lovelace"))
+	require.Len(t, w.Result().Cookies(), 1)
+	cookie := w.Result().Cookies()[0]
+	r.AddCookie(cookie)
+	session, err = s.Session(r)
+	require.NoError(t, err)
+	assert.Equal(t, "u-1", session.Subject)
+	assert.NotZero(t, session.AuthTime)
+	assert.NotEmpty(t, session.ID)
+	assert.NotContains(t, session.ID, cookie.Value, "who reads the ID cannot take the session")
+
+	for subject, active := range map[string]bool{"u-1": true, "u-2": false, "u-3": false} {
+		user, err := s.User(t.Context(), subject)
+		require.NoError(t, err)
+		assert.Equal(t, active, user.Active, subject)
+	}
 }
