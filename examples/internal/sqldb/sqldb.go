@@ -22,7 +22,11 @@ func SQLite(ctx context.Context, file string) (s store.Store, done func() error,
 	if file == "" || strings.ContainsAny(file, "?#") {
 		return nil, nil, errors.New("store: sqlite: must be followed by the name of a file, without ? and #")
 	}
-	return Open(ctx, "sqlite", "file:"+file+"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)", sqlstore.SQLite)
+	s, done, err = Open(ctx, "sqlite", "file:"+file+"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)", sqlstore.SQLite)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %s", err, file) // the driver says what is wrong, but not with which file
+	}
+	return s, done, nil
 }
 
 // Open opens a store through a driver that the caller has linked, and makes its
