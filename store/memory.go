@@ -70,7 +70,7 @@ func (m *Memory) DeleteExpired(ctx context.Context, before time.Time, limit int)
 }
 
 // all decodes a list of records.
-func all[R any](list []record, decode func(record) R) []R {
+func all[R any](list []string, decode func(string) R) []R {
 	out := make([]R, len(list))
 	for i, rec := range list {
 		out[i] = decode(rec)

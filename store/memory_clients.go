@@ -9,11 +9,11 @@ func (m *Memory) Client(ctx context.Context, id string) (Client, error) {
 	if err := ctx.Err(); err != nil {
 		return Client{}, err
 	}
-	rec, err := m.clients.lookup(id)
+	text, err := m.clients.lookup(id)
 	if err != nil {
 		return Client{}, err
 	}
-	return decodeClient(rec), nil
+	return decodeClient(text), nil
 }
 
 // CreateClient implements Clients.

@@ -10,11 +10,11 @@ func (m *Memory) Code(ctx context.Context, kind, key string) (Code, error) {
 	if err := ctx.Err(); err != nil {
 		return Code{}, err
 	}
-	rec, err := m.codes.lookup(kind, key)
+	text, err := m.codes.lookup(kind, key)
 	if err != nil {
 		return Code{}, err
 	}
-	return decodeCode(rec), nil
+	return decodeCode(text), nil
 }
 
 // CreateCode implements Codes.
@@ -51,7 +51,7 @@ func (m *Memory) ConsumeCode(ctx context.Context, kind, key string, at time.Time
 	if consumed == noTime {
 		return Code{}, ErrInvalid
 	}
-	var rec record
+	var text string
 	err := m.codes.change(func(s *shard, _ uint64, n uint32, exists bool) (err error) {
 		if !exists {
 			return ErrNotFound
@@ -61,11 +61,11 @@ func (m *Memory) ConsumeCode(ctx context.Context, kind, key string, at time.Time
 		} else {
 			s.mark(n, consumed, old.purge())
 		}
-		rec = append(rec, s.record(n)...)
+		text = string(s.record(n))
 		return err
 	}, kind, key)
-	if rec == nil {
+	if text == "" {
 		return Code{}, err
 	}
-	return decodeCode(rec), err
+	return decodeCode(text), err
 }

@@ -10,11 +10,11 @@ func (m *Memory) Consent(ctx context.Context, subject, clientID string) (Consent
 	if err := ctx.Err(); err != nil {
 		return Consent{}, err
 	}
-	rec, err := m.consents.lookup(subject, clientID)
+	text, err := m.consents.lookup(subject, clientID)
 	if err != nil {
 		return Consent{}, err
 	}
-	return decodeConsent(rec), nil
+	return decodeConsent(text), nil
 }
 
 // GrantConsent implements Consents.
@@ -30,7 +30,7 @@ func (m *Memory) GrantConsent(ctx context.Context, c Consent) error {
 			s.insert(h, encodeConsent(c.merged(Consent{})))
 			return nil
 		}
-		old := decodeConsent(slices.Clone(s.record(n)))
+		old := decodeConsent(string(s.record(n)))
 		if old.ClientHash != c.ClientHash {
 			old = Consent{GrantedAt: c.GrantedAt}
 		}

@@ -92,34 +92,36 @@ func (r record) hash(h Hash) record {
 	return append(append(r, 1), h[:]...)
 }
 
-// A reader takes a record apart. Nothing else may hold the record: byte slices
-// that the reader returns are parts of it. Strings are parts of one copy, and
-// lists of them of one array.
+// A reader takes a copy of a record apart. A copy is a string, so that strings
+// can be parts of it. Lists of them are parts of one array.
 type reader struct {
-	rec   record
 	text  string
 	at    int
 	lists []string
 }
 
-func read(rec record) *reader { return &reader{rec: rec, text: string(rec)} }
-
 func (r *reader) int() int64 {
+	s := r.text[r.at : r.at+8]
 	r.at += 8
-	return int64(binary.LittleEndian.Uint64(r.rec[r.at-8:]))
+	return int64(uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56)
 }
 
 func (r *reader) time() time.Time { return time.UnixMicro(r.int()).UTC() }
 
-func (r *reader) size() int {
-	v, n := binary.Uvarint(r.rec[r.at:])
-	r.at += n
-	return int(v)
+func (r *reader) size() (n int) {
+	for shift := 0; ; shift += 7 {
+		b := r.byte()
+		n |= int(b&0x7f) << shift
+		if b < 0x80 {
+			return n
+		}
+	}
 }
 
 // field reads one of the strings that the record is found by.
 func (r *reader) field() string {
-	n := int(binary.LittleEndian.Uint16(r.rec[r.at:]))
+	n := int(r.text[r.at]) | int(r.text[r.at+1])<<8
 	r.at += 2 + n
 	return r.text[r.at-n : r.at]
 }
@@ -151,17 +153,17 @@ func (r *reader) bytes() []byte {
 		return nil
 	}
 	r.at += n
-	return r.rec[r.at-n : r.at : r.at]
+	return []byte(r.text[r.at-n : r.at])
 }
 
 func (r *reader) byte() byte {
 	r.at++
-	return r.rec[r.at-1]
+	return r.text[r.at-1]
 }
 
 func (r *reader) hash() (h Hash) {
 	if r.byte() == 1 {
-		r.at += copy(h[:], r.rec[r.at:])
+		r.at += copy(h[:], r.text[r.at:])
 	}
 	return h
 }
@@ -174,8 +176,8 @@ func encodeToken(t Token) record {
 	return r.text(t.Device).text(t.IP).bytes(t.Data)
 }
 
-func decodeToken(rec record) (t Token) {
-	r := read(rec)
+func decodeToken(text string) (t Token) {
+	r := reader{text: text}
 	t.Version, t.RevokedAt, t.PurgeAt = r.int(), r.time(), r.time()
 	t.ID, t.Subject, t.ClientID = r.field(), r.field(), r.field()
 	t.State, t.Scopes, t.Resources = TokenState(r.byte()), r.strings(), r.strings()
@@ -189,8 +191,8 @@ func encodeCode(c Code) record {
 	return newRecord(c.Version, c.ConsumedAt, c.PurgeAt, c.Kind, c.Key).time(c.ExpiresAt).bytes(c.Data)
 }
 
-func decodeCode(rec record) (c Code) {
-	r := read(rec)
+func decodeCode(text string) (c Code) {
+	r := reader{text: text}
 	c.Version, c.ConsumedAt, c.PurgeAt = r.int(), r.time(), r.time()
 	c.Kind, c.Key, c.ExpiresAt, c.Data = r.field(), r.field(), r.time(), r.bytes()
 	return c
@@ -201,9 +203,8 @@ func encodeConsent(c Consent) record {
 	return r.texts(c.Scopes).texts(c.Resources).hash(c.ClientHash).time(c.GrantedAt).time(c.UpdatedAt)
 }
 
-func decodeConsent(rec record) (c Consent) {
-	r := read(rec)
-	r.at = atFields
+func decodeConsent(text string) (c Consent) {
+	r := reader{text: text, at: atFields}
 	c.Subject, c.ClientID, c.Scopes, c.Resources = r.field(), r.field(), r.strings(), r.strings()
 	c.ClientHash, c.GrantedAt, c.UpdatedAt = r.hash(), r.time(), r.time()
 	return c
@@ -223,8 +224,8 @@ func encodeClient(c Client) record {
 	return r.time(c.CreatedAt).time(c.UpdatedAt).bytes(c.Data)
 }
 
-func decodeClient(rec record) (c Client) {
-	r := read(rec)
+func decodeClient(text string) (c Client) {
+	r := reader{text: text}
 	c.Version, _, c.PurgeAt = r.int(), r.time(), r.time()
 	c.ID, c.Name, c.Public, c.AuthMethod = r.field(), r.string(), r.byte() == 1, r.string()
 	if n := r.size(); n > 0 {

@@ -36,11 +36,11 @@ func FuzzRecord(f *testing.F) {
 			FamilyHash: h, PreviousHash: h, Successor: data, RotatedAt: at, CreatedAt: at, LastUsedAt: at, ExpiresAt: at,
 			RevokedAt: at, PurgeAt: at, Device: text, IP: id, Data: data, Version: number,
 		}
-		require.Equal(t, token, decodeToken(append(encodeToken(token), left...)))
+		require.Equal(t, token, decodeToken(string(append(encodeToken(token), left...))))
 		code := Code{Kind: id, Key: id, Data: data, ExpiresAt: at, ConsumedAt: at, PurgeAt: at, Version: number}
-		require.Equal(t, code, decodeCode(append(encodeCode(code), left...)))
+		require.Equal(t, code, decodeCode(string(append(encodeCode(code), left...))))
 		consent := Consent{Subject: id, ClientID: id, Scopes: list, Resources: list, ClientHash: h, GrantedAt: at, UpdatedAt: at}
-		require.Equal(t, consent, decodeConsent(append(encodeConsent(consent), left...)))
+		require.Equal(t, consent, decodeConsent(string(append(encodeConsent(consent), left...))))
 		client := Client{
 			ID: id, Name: text, Public: bits&1 > 0, Version: number, AuthMethod: text, RedirectURIs: list, GrantTypes: list,
 			ResponseTypes: list, Scopes: list, DefaultScopes: list, Resources: list, ApplicationType: text, Trust: Trust(text),
@@ -51,6 +51,6 @@ func FuzzRecord(f *testing.F) {
 		for range bits % 3 {
 			client.Secrets = append(client.Secrets, Secret{Hash: text, ExpiresAt: at})
 		}
-		require.Equal(t, client, decodeClient(append(encodeClient(client), left...)))
+		require.Equal(t, client, decodeClient(string(append(encodeClient(client), left...))))
 	})
 }

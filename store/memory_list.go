@@ -38,8 +38,8 @@ func (q selection) hasValue(rec record) bool {
 
 // list returns copies of up to limit of the selected records, in order of their
 // IDs, from the first whose ID is greater than after.
-func (t *table) list(q selection, after string, limit int) []record {
-	var list []record
+func (t *table) list(q selection, after string, limit int) []string {
+	var list []string
 	last := []byte(after)
 	for more := true; more; {
 		list, last, more = t.listStep(q, list, last, limit)
@@ -51,7 +51,7 @@ func (t *table) list(q selection, after string, limit int) []record {
 // all shards in one moment, and stops when list has limit records or it has
 // seen as many as fill a page. It returns the longer list and the last ID that
 // it saw.
-func (t *table) listStep(q selection, list []record, after []byte, limit int) (_ []record, last []byte, more bool) {
+func (t *table) listStep(q selection, list []string, after []byte, limit int) (_ []string, last []byte, more bool) {
 	t.rlockAll()
 	defer t.runlockAll()
 	var next cursors
@@ -68,8 +68,8 @@ func (t *table) listStep(q selection, list []record, after []byte, limit int) (_
 		c := next[0]
 		last = append(last[:0], c.id()...)
 		if q.hasValue(c.rec) {
-			if rec := t.seen(c.shard, c.n); rec != nil {
-				list = append(list, rec)
+			if text, ok := t.seen(c.shard, c.n); ok {
+				list = append(list, text)
 			}
 		}
 		if c.advance() {

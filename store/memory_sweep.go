@@ -31,21 +31,25 @@ func (w *sweep) covers(s *shard, n uint32, rec record) bool {
 }
 
 // seen returns a copy of the record as it is once all sweeps have passed, or
-// nil if one deletes it.
-func (t *table) seen(s *shard, n uint32) record {
-	rec := append(record(nil), s.record(n)...)
+// reports that one deletes it.
+func (t *table) seen(s *shard, n uint32) (text string, ok bool) {
+	rec := s.record(n)
+	if len(t.sweeps) == 0 { // almost always: one copy less
+		return string(rec), true
+	}
+	rec = slices.Clone(rec)
 	for _, w := range t.sweeps {
 		if !w.covers(s, n, rec) {
 			continue
 		}
 		if w.delete {
-			return nil
+			return "", false
 		}
 		rec.set(atVersion, rec.version()+1)
 		rec.set(atEnded, w.ended)
 		rec.set(atPurge, w.purge)
 	}
-	return rec
+	return string(rec), true
 }
 
 // settle does to a record what the sweeps that have begun are going to do, and

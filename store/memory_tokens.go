@@ -10,11 +10,11 @@ func (m *Memory) Token(ctx context.Context, id string) (Token, error) {
 	if err := ctx.Err(); err != nil {
 		return Token{}, err
 	}
-	rec, err := m.tokens.lookup(id)
+	text, err := m.tokens.lookup(id)
 	if err != nil {
 		return Token{}, err
 	}
-	return decodeToken(rec), nil
+	return decodeToken(text), nil
 }
 
 // CreateToken implements Tokens.
@@ -76,11 +76,11 @@ func (m *Memory) ListTokens(ctx context.Context, q TokenQuery, after string, lim
 	if q.ID == "" {
 		return all(m.tokens.list(q.selection(), after, limit), decodeToken), nil
 	}
-	rec, err := m.tokens.lookup(q.ID)
-	if err != nil || q.ID <= after || !q.selects(rec) {
+	text, err := m.tokens.lookup(q.ID)
+	if err != nil || q.ID <= after || !q.selects(record(text)) {
 		return nil, nil // the only error is ErrNotFound
 	}
-	return []Token{decodeToken(rec)}, nil
+	return []Token{decodeToken(text)}, nil
 }
 
 // selection returns what a query without an ID selects.
