@@ -1,11 +1,9 @@
 package oauth
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,10 +32,7 @@ func (v verifier) VerifyToken(ctx context.Context, token string) (*resource.Toke
 	if err != nil {
 		return nil, err
 	}
-	own := *t
-	own.Audience, own.Scopes = slices.Clone(t.Audience), slices.Clone(t.Scopes)
-	own.Confirmation, own.Claims = bytes.Clone(t.Confirmation), bytes.Clone(t.Claims)
-	return &own, nil
+	return t.Clone(), nil
 }
 
 // parseAccessToken proves that the provider signed the token, whatever has

@@ -105,7 +105,7 @@ func (v *jwtVerifier) VerifyToken(ctx context.Context, token string) (*Token, er
 			if err := known.token.checkTimes(time.Now()); err != nil {
 				return nil, err
 			}
-			return known.token.clone(), nil
+			return known.token.Clone(), nil
 		}
 	}
 	parsed, err := jose.Parse(token, MaxToken)
@@ -126,7 +126,7 @@ func (v *jwtVerifier) VerifyToken(ctx context.Context, token string) (*Token, er
 	if err != nil {
 		return nil, err
 	}
-	v.seen.Put(token, verified{t.clone(), set})
+	v.seen.Put(token, verified{t.Clone(), set})
 	return t, nil
 }
 

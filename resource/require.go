@@ -188,8 +188,8 @@ func (s *Server) cors(w http.ResponseWriter, r *http.Request) bool {
 		}
 	}
 	if allow != "" {
-		h.Set("Access-Control-Allow-Origin", allow)
-		h.Set("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After, DPoP-Nonce, Mcp-Session-Id")
+		values := []string{allow, "WWW-Authenticate, Retry-After, DPoP-Nonce, Mcp-Session-Id"} // one allocation, not two
+		h["Access-Control-Allow-Origin"], h["Access-Control-Expose-Headers"] = values[:1:1], values[1:]
 	}
 	if r.Method != http.MethodOptions || r.Header.Get("Origin") == "" || r.Header.Get("Access-Control-Request-Method") == "" {
 		return true

@@ -418,3 +418,52 @@ func TestHandlersCanAskForMore(t *testing.T) {
 	assert.Contains(t, ans.Header.Get("WWW-Authenticate"), `scope="read write"`)
 	assert.True(t, errors.Is(a.refused[0], resource.ErrInsufficientScope))
 }
+
+func TestCloneSharesNothing(t *testing.T) {
+	full := resource.Token{
+		Issuer: "i", Subject: "s", Audience: []string{"a", "b"}, Scopes: []string{"1", "2", "3", "4", "5", "6", "7"},
+		ExpiresAt: time.Unix(1, 0), Confirmation: []byte(`{}`), Claims: []byte(`{"a":1}`),
+	}
+	for name, token := range map[string]resource.Token{
+		"full": full, "nothing": {}, "few": {Audience: []string{"a"}, Scopes: []string{"s"}}, "no scopes": {Audience: []string{"a"}},
+		"empty": {Audience: []string{}, Scopes: []string{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := token
+			c := token.Clone()
+			assert.Equal(t, token, *c)
+			other := token.Clone()
+			for _, list := range [][]string{c.Audience, c.Scopes, append(c.Audience, "more"), append(c.Scopes, "more")} {
+				for i := range list {
+					list[i] = "changed"
+				}
+			}
+			clear(c.Confirmation)
+			clear(c.Claims)
+			assert.Equal(t, before, token)
+			assert.Equal(t, before, *other)
+		})
+	}
+	c := full.Clone()
+	_ = append(c.Audience, "added")
+	assert.Equal(t, full.Scopes, c.Scopes, "what is added to one list is not in another")
+}
+
+// The headers of an answer share an allocation, and nothing else.
+func TestHandlersChangeOneHeaderAtATime(t *testing.T) {
+	s, err := resource.New(resource.Config{
+		Resource: resourceURL, Issuers: []string{issuerURL}, Verifier: resource.VerifierFunc(good),
+	})
+	require.NoError(t, err)
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest(http.MethodGet, resourceURL, nil)
+	r.Header.Set("Authorization", "Bearer good")
+	s.Require()(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		exposed := w.Header().Get("Access-Control-Expose-Headers")
+		w.Header().Add("Access-Control-Allow-Origin", "added")
+		assert.Equal(t, []string{exposed}, w.Header().Values("Access-Control-Expose-Headers"))
+		w.Header().Add("Access-Control-Expose-Headers", "X-More")
+		assert.Equal(t, []string{"*", "added"}, w.Header().Values("Access-Control-Allow-Origin"))
+	})).ServeHTTP(w, r)
+	assert.Equal(t, http.StatusOK, w.Code)
+}

@@ -115,12 +115,23 @@ func (t *Token) Claim(name string, v any) (bool, error) {
 	return true, json.Unmarshal(raw, v)
 }
 
-// clone copies all that a caller could change.
-func (t *Token) clone() *Token {
-	c := *t
-	c.Audience, c.Scopes = slices.Clone(t.Audience), slices.Clone(t.Scopes)
+// Clone returns a copy that shares nothing that can be changed: for a Verifier
+// that remembers tokens.
+func (t *Token) Clone() *Token {
+	// Every request makes one: most lists fit into the same allocation.
+	c := &struct {
+		Token
+		lists [6]string
+	}{Token: *t}
+	lists := append(append(c.lists[:0], t.Audience...), t.Scopes...)
+	if n := len(t.Audience); n > 0 {
+		c.Audience = lists[:n:n]
+	}
+	if n := len(t.Scopes); n > 0 {
+		c.Scopes = lists[len(t.Audience):]
+	}
 	c.Confirmation, c.Claims = bytes.Clone(t.Confirmation), bytes.Clone(t.Claims)
-	return &c
+	return &c.Token
 }
 
 type contextKey struct{}
