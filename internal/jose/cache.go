@@ -26,12 +26,19 @@ func NewCache[V any](size int) *Cache[V] {
 	return &Cache[V]{half: max(size/2, 1), now: map[[sha256.Size]byte]V{}}
 }
 
+// digest is the token's SHA-256. What is as long as most tokens is not copied to
+// the heap for it.
+func digest(token string) [sha256.Size]byte {
+	var buffer [1 << 10]byte
+	return sha256.Sum256(append(buffer[:0], token...))
+}
+
 // Get returns what Put was given for the token.
 func (c *Cache[V]) Get(token string) (v V, ok bool) {
 	if len(token) > maxCachedToken {
 		return v, false
 	}
-	key := sha256.Sum256([]byte(token))
+	key := digest(token)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if v, ok = c.now[key]; ok {
@@ -48,7 +55,7 @@ func (c *Cache[V]) Put(token string, v V) {
 	if len(token) > maxCachedToken {
 		return
 	}
-	key := sha256.Sum256([]byte(token))
+	key := digest(token)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.put(key, v)
@@ -64,7 +71,7 @@ func (c *Cache[V]) put(key [sha256.Size]byte, v V) {
 
 // Delete forgets the token.
 func (c *Cache[V]) Delete(token string) {
-	key := sha256.Sum256([]byte(token))
+	key := digest(token)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.now, key)
