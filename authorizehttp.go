@@ -228,11 +228,8 @@ func respondQuery(w http.ResponseWriter, _ *http.Request, to RedirectURI, params
 
 // pageHeaders are on every answer to a browser.
 func pageHeaders(h http.Header) {
-	h.Set("Cache-Control", "no-store")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY")
-	h.Set("Content-Security-Policy", strictPolicy)
+	setAll(h, "Cache-Control", "no-store", "Referrer-Policy", "no-referrer", "X-Content-Type-Options", "nosniff",
+		"X-Frame-Options", "DENY", "Content-Security-Policy", strictPolicy)
 }
 
 // strictPolicy is for answers that are no page.

@@ -24,9 +24,8 @@ const (
 func (p *Provider) endpoint(f endpointFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Cache-Control", "no-store")
-		h.Set("X-Content-Type-Options", "nosniff")
-		allowOrigins(h)
+		setAll(h, "Cache-Control", "no-store", "X-Content-Type-Options", "nosniff",
+			"Access-Control-Allow-Origin", "*", "Access-Control-Expose-Headers", exposedHeaders)
 		switch r.Method {
 		case http.MethodPost:
 		case http.MethodOptions:
@@ -61,8 +60,19 @@ func (p *Provider) endpoint(f endpointFunc) http.Handler {
 // allowOrigins lets programs in any web page call: they authenticate by what
 // they send, never by a cookie.
 func allowOrigins(h http.Header) {
-	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Access-Control-Expose-Headers", "WWW-Authenticate, DPoP-Nonce, Retry-After")
+	setAll(h, "Access-Control-Allow-Origin", "*", "Access-Control-Expose-Headers", exposedHeaders)
+}
+
+const exposedHeaders = "WWW-Authenticate, DPoP-Nonce, Retry-After"
+
+// setAll sets headers, given by canonical name and value in turn, in one
+// allocation instead of one for each.
+func setAll(h http.Header, pairs ...string) {
+	values := make([]string, len(pairs)/2)
+	for i := range values {
+		values[i] = pairs[2*i+1]
+		h[pairs[2*i]] = values[i : i+1 : i+1]
+	}
 }
 
 func preflight(w http.ResponseWriter, methods string) {
@@ -94,11 +104,10 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, *Error) {
 	}
 	// Content-Length is what a stranger says: it makes room for a usual form.
 	body := bytes.NewBuffer(make([]byte, 0, min(max(r.ContentLength, 0), usualForm)+bytes.MinRead))
-	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, maxForm))
-	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
-		return nil, &Error{Code: ErrInvalidRequest, Description: "the body is too large", Status: http.StatusRequestEntityTooLarge}
-	}
-	if err != nil {
+	if _, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, maxForm)); err != nil {
+		if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
+			return nil, &Error{Code: ErrInvalidRequest, Description: "the body is too large", Status: http.StatusRequestEntityTooLarge}
+		}
 		return nil, errorf(ErrInvalidRequest, "the body cannot be read").because("%w", err)
 	}
 	return parseForm(body.String())
@@ -127,14 +136,15 @@ func parseForm(body string) (url.Values, *Error) {
 				return nil, errorf(ErrInvalidRequest, "the form must be UTF-8 text")
 			}
 		}
-		values = slices.DeleteFunc(values, func(v string) bool { return v == "" })
-		switch {
-		case len(values) == 0:
-			delete(form, name)
-		case len(values) > 1 && name != "resource":
-			return nil, errorf(ErrInvalidRequest, "a parameter is repeated").because("%s", paramName(name))
-		default:
+		if slices.Contains(values, "") {
+			values = slices.DeleteFunc(values, func(v string) bool { return v == "" })
 			form[name] = values
+		}
+		if len(values) == 0 {
+			delete(form, name)
+		}
+		if len(values) > 1 && name != "resource" {
+			return nil, errorf(ErrInvalidRequest, "a parameter is repeated").because("%s", paramName(name))
 		}
 	}
 	return form, nil
@@ -160,8 +170,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 		writeError(w, outage("encode", err))
 		return
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	setAll(w.Header(), "Content-Type", "application/json", "Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	w.Write(body) // an error means that the client has gone
 }

@@ -52,25 +52,32 @@ func checkVerifier(challenge, verifier string) *Error {
 	return nil
 }
 
-func isBase64URL(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if c := s[i]; !isAlphanumeric(c) && c != '-' && c != '_' {
-			return false
-		}
-	}
-	return true
-}
+// isBase64URL reports whether s has only characters of RFC 4648 §5.
+func isBase64URL(s string) bool { return inAlphabet(s, base64URL) }
 
 // isUnreserved reports whether s has only RFC 3986 §2.3 unreserved characters.
-func isUnreserved(s string) bool {
+func isUnreserved(s string) bool { return inAlphabet(s, unreserved) }
+
+const (
+	base64URL byte = 1 << iota
+	unreserved
+)
+
+// inAlphabet looks bytes up instead of comparing them: in random text a processor
+// guesses every other comparison wrong.
+func inAlphabet(s string, alphabet byte) bool {
+	all := alphabet
 	for i := 0; i < len(s); i++ {
-		if c := s[i]; !isAlphanumeric(c) && c != '-' && c != '.' && c != '_' && c != '~' {
-			return false
-		}
+		all &= alphabets[s[i]]
 	}
-	return true
+	return all != 0
 }
 
-func isAlphanumeric(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
-}
+var alphabets = func() (table [256]byte) {
+	const both = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	for _, c := range []byte(both) {
+		table[c] = base64URL | unreserved
+	}
+	table['.'], table['~'] = unreserved, unreserved
+	return table
+}()

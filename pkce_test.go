@@ -82,3 +82,24 @@ func TestChallengeAndVerifierAreNotTold(t *testing.T) {
 		assert.NotContains(t, url.Values(q).Get("state"), secret)
 	}
 }
+
+func TestEveryByteOfChallengeAndVerifier(t *testing.T) {
+	f := newFixture(t)
+	const base64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	for b := range 256 {
+		c := string([]byte{byte(b)})
+		a := f.authorize(alice(), authorization("app", "code_challenge", c+s256(verifier)[1:]))
+		_, q := a.location(t)
+		assert.Equal(t, strings.Contains(base64URL, c), q.Has("code"), "challenge with byte %d", b)
+		if b == 0 || b >= 128 {
+			continue // no text: refused before it is looked at
+		}
+		v := c + verifier
+		code := f.code(alice(), authorization("app", "code_challenge", s256(v)))
+		if res := f.exchange("app", code, "code_verifier", v); strings.Contains(base64URL+".~", c) {
+			f.ok(res)
+		} else {
+			f.refused(res, 400, "invalid_grant")
+		}
+	}
+}

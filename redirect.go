@@ -190,12 +190,7 @@ func plainAuthority(s string) bool {
 		ip, err := netip.ParseAddr(strings.TrimSuffix(inner, "]"))
 		return err == nil && ip.Is6() && ip.Zone() == "" && strings.HasSuffix(inner, "]")
 	}
-	for i := 0; i < len(host); i++ {
-		if c := host[i]; !isAlphanumeric(c) && c != '-' && c != '.' && c != '_' {
-			return false
-		}
-	}
-	return host != ""
+	return host != "" && isUnreserved(host) && !strings.Contains(host, "~")
 }
 
 const (
