@@ -36,7 +36,7 @@ func main() {
 	operations := newBench().operations()
 	printRatios(operations, chosen, *rounds, *size)
 	if runtime.NumCPU() > 1 {
-		printScaling(operations, chosen, *rounds, 5**size)
+		printScaling(operations, chosen, *rounds/4, 10**size)
 	}
 }
 
@@ -57,11 +57,12 @@ func printRatios(operations []operation, chosen *regexp.Regexp, rounds, n int) {
 }
 
 func printScaling(operations []operation, chosen *regexp.Regexp, rounds, n int) {
-	fmt.Println("\n| operation | two processors make, of what one does |")
-	fmt.Println("|---|---:|")
+	fmt.Println("\n| operation | two processors make, of what one does | of the floor |")
+	fmt.Println("|---|---:|---:|")
 	for i := range operations {
 		if o := &operations[i]; chosen.MatchString(o.name) && o.target > 0 {
-			fmt.Printf("| %s | %.2f |\n", o.name, scaling(o, rounds, n))
+			ours, floors := scaling(o, rounds, n)
+			fmt.Printf("| %s | %.2f | %.2f |\n", o.name, ours, floors)
 		}
 	}
 }

@@ -37,7 +37,7 @@ func TestTheTablesHaveALineForWhatIsChosen(t *testing.T) {
 	}
 	assert.NotContains(t, text, "JWKS")
 	text = printed(t, func() { printScaling(operations, chosen, 2, 10) })
-	assert.Regexp(t, `\| metadata \| \d+\.\d\d \|\n`, text)
+	assert.Regexp(t, `\| metadata \| \d+\.\d\d \| \d+\.\d\d \|\n`, text)
 	assert.NotContains(t, text, "JWKS")
 	text = printed(t, func() { printGrowth(20_000, 1, 3) })
 	assert.Regexp(t, `\| refresh.* \| \d+ \| \d+ \| \d+\.\d\d \|\n`, text)

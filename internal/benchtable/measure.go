@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -159,31 +160,52 @@ func (m *hand) allocsOf(h http.Handler, b batch) float64 {
 	})
 }
 
-// scaling is how many times the requests of one core two cores make.
-func scaling(o *operation, rounds, n int) float64 {
-	var ratios []float64
-	for range rounds {
-		one := throughput(o, 1, n)
-		ratios = append(ratios, throughput(o, 2, n)/one)
+// scaling is how many times the requests of one core two cores make, of an
+// operation and of its floor.
+func scaling(o *operation, rounds, n int) (ours, floors float64) {
+	var m hand
+	requests := o.floorRequests
+	if requests == nil {
+		requests = o.requests
 	}
-	return median(ratios)
+	bottom := operation{handler: o.floor(m.right(o)), status: o.status, requests: func(n int) batch {
+		return batch{requests: requests(n).requests} // what a floor answers is not for done
+	}}
+	ratio := func(o *operation) float64 {
+		one := throughput(o, 1, n)
+		return throughput(o, 2, n) / one
+	}
+	var a, b []float64
+	for range rounds {
+		a, b = append(a, ratio(o)), append(b, ratio(&bottom))
+	}
+	return median(a), median(b)
 }
 
-// throughput is in requests per nanosecond.
+// throughput is in requests per nanosecond. All cores begin at once: how long it
+// takes to wake one up is not a request's.
 func throughput(o *operation, cores, n int) float64 {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(cores))
 	batches, answers := make([]batch, cores), make([][]answer, cores)
 	hands := make([]hand, cores)
 	for i := range batches {
 		batches[i] = o.requests(n)
+		hands[i].ready(n)
 	}
-	began := time.Now()
+	runtime.GC()
+	var awake atomic.Int32
+	began := make([]time.Time, cores)
 	var wg sync.WaitGroup
 	for i := range batches {
-		wg.Go(func() { _, answers[i] = hands[i].serve(o.handler, batches[i], o.status) })
+		wg.Go(func() {
+			for awake.Add(1); int(awake.Load()) < cores; {
+			}
+			began[i] = time.Now()
+			_, answers[i] = hands[i].serve(o.handler, batches[i], o.status)
+		})
 	}
 	wg.Wait()
-	took := time.Since(began)
+	took := time.Since(slices.MinFunc(began, time.Time.Compare))
 	for i := range batches {
 		batches[i].finish(answers[i])
 	}
