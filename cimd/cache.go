@@ -1,6 +1,7 @@
 package cimd
 
 import (
+	"errors"
 	"math"
 	"net/http"
 	"strconv"
@@ -65,19 +66,26 @@ func age(h http.Header, low, high time.Duration) time.Duration {
 			life = at.Sub(date)
 		}
 	}
-	if seconds, err := strconv.ParseUint(h.Get("Age"), 10, 32); err == nil {
-		life -= time.Duration(seconds) * time.Second
+	// An age that is too large to be read is read as the largest (RFC 9111 §1.2.2).
+	if seconds, err := strconv.ParseUint(h.Get("Age"), 10, 32); err == nil || errors.Is(err, strconv.ErrRange) {
+		life = max(life, 0) - time.Duration(seconds)*time.Second // not below what a duration holds
 	}
 	return min(max(life, low), high)
 }
 
+// maxAge reads Cache-Control. Of two max-age the first counts (RFC 9111 §4.2.1).
 func maxAge(control string, life time.Duration) time.Duration {
+	read := false
 	for directive := range strings.SplitSeq(control, ",") {
 		name, value, _ := strings.Cut(strings.ToLower(strings.TrimSpace(directive)), "=")
 		switch name {
 		case "no-store", "no-cache":
 			return 0
 		case "max-age":
+			if read {
+				continue
+			}
+			read = true
 			seconds, err := strconv.ParseFloat(strings.Trim(value, `"`), 64)
 			if err != nil || seconds < 0 || math.IsNaN(seconds) {
 				return 0

@@ -53,20 +53,24 @@ func TestSEC245_CacheKeepsItsBounds(t *testing.T) {
 		headers []string
 		life    time.Duration
 	}{
-		"nothing said":  {nil, time.Hour},
-		"max-age":       {[]string{"Cache-Control", "public, max-age=600"}, 10 * time.Minute},
-		"with Age":      {[]string{"Cache-Control", "max-age=600", "Age", "300"}, 5 * time.Minute},
-		"max-age=0":     {[]string{"Cache-Control", "max-age=0"}, time.Minute},
-		"no-store":      {[]string{"Cache-Control", "no-store, max-age=600"}, time.Minute},
-		"endless":       {[]string{"Cache-Control", "max-age=1000000000000"}, 24 * time.Hour},
-		"1e12":          {[]string{"Cache-Control", "max-age=1e12"}, 24 * time.Hour},
-		"overflow":      {[]string{"Cache-Control", "max-age=99999999999999999999999"}, 24 * time.Hour},
-		"nonsense":      {[]string{"Cache-Control", "max-age=x"}, time.Minute},
-		"NaN":           {[]string{"Cache-Control", "max-age=NaN"}, time.Minute},
-		"negative":      {[]string{"Cache-Control", "max-age=-5"}, time.Minute},
-		"Expires":       {[]string{"Date", "Mon, 02 Jan 2026 15:00:00 GMT", "Expires", "Mon, 02 Jan 2026 17:00:00 GMT"}, 2 * time.Hour},
-		"Expires: 0":    {[]string{"Expires", "0"}, time.Minute},
-		"other control": {[]string{"Cache-Control", "public"}, time.Hour},
+		"nothing said":              {nil, time.Hour},
+		"max-age":                   {[]string{"Cache-Control", "public, max-age=600"}, 10 * time.Minute},
+		"with Age":                  {[]string{"Cache-Control", "max-age=600", "Age", "300"}, 5 * time.Minute},
+		"max-age=0":                 {[]string{"Cache-Control", "max-age=0"}, time.Minute},
+		"no-store":                  {[]string{"Cache-Control", "no-store, max-age=600"}, time.Minute},
+		"endless":                   {[]string{"Cache-Control", "max-age=1000000000000"}, 24 * time.Hour},
+		"1e12":                      {[]string{"Cache-Control", "max-age=1e12"}, 24 * time.Hour},
+		"overflow":                  {[]string{"Cache-Control", "max-age=99999999999999999999999"}, 24 * time.Hour},
+		"nonsense":                  {[]string{"Cache-Control", "max-age=x"}, time.Minute},
+		"NaN":                       {[]string{"Cache-Control", "max-age=NaN"}, time.Minute},
+		"negative":                  {[]string{"Cache-Control", "max-age=-5"}, time.Minute},
+		"Expires":                   {[]string{"Date", "Mon, 02 Jan 2026 15:00:00 GMT", "Expires", "Mon, 02 Jan 2026 17:00:00 GMT"}, 2 * time.Hour},
+		"Expires: 0":                {[]string{"Expires", "0"}, time.Minute},
+		"Expires of old, with Age":  {[]string{"Date", "Mon, 02 Jan 2026 15:00:00 GMT", "Expires", "Mon, 02 Jan 1600 17:00:00 GMT", "Age", "1"}, time.Minute},
+		"Age beyond what can be":    {[]string{"Cache-Control", "max-age=7200", "Age", "99999999999"}, time.Minute},
+		"two of max-age: the first": {[]string{"Cache-Control", "max-age=600, max-age=7200"}, 10 * time.Minute},
+		"no-store behind a max-age": {[]string{"Cache-Control", "max-age=600, no-store"}, time.Minute},
+		"other control":             {[]string{"Cache-Control", "public"}, time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
