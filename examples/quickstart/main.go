@@ -33,6 +33,10 @@ func main() {
 	clientAddr := flag.String("client-addr", "127.0.0.1:8081", "`host:port` of the client app; another name of this machine, so that the two share no cookies")
 	storeName := flag.String("store", "memory", "where the provider remembers: memory, sqlite or sqlite:`FILE`")
 	flag.Parse()
+	if flag.NArg() > 0 {
+		flag.Usage()
+		os.Exit(2)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, *addr, *clientAddr, *storeName, os.Stdout); err != nil {
@@ -101,7 +105,10 @@ func run(ctx context.Context, addr, clientAddr, storeName string, out io.Writer)
 func listen(addr string) (net.Listener, string, error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
-		return nil, "", err
+		return nil, "", fmt.Errorf("%w: -addr and -client-addr are host:port", err)
+	}
+	if host != "localhost" && !net.ParseIP(host).IsLoopback() {
+		return nil, "", fmt.Errorf("-addr and -client-addr must be loopback addresses, where http is safe: not %q", addr)
 	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
