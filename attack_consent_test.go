@@ -2,6 +2,8 @@ package oauth_test
 
 import (
 	"net/http"
+	"net/url"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -17,14 +19,73 @@ func TestConsentsToTwoResourcesDoNotMix(t *testing.T) {
 	f := newFixture(t, func(c *oauth.Config) { c.Resources = append(c.Resources, oauth.Resource{URI: sandbox}) })
 	require.NotEmpty(t, f.code(alice(), authorization("app", "scope", "read", "resource", apiURI)))
 	require.NotEmpty(t, f.code(alice(), authorization("app", "scope", "write", "resource", sandbox)))
-	a := f.authorize(alice(), authorization("app", "scope", "write", "resource", apiURI))
-	assert.Equal(t, http.StatusOK, a.status, "nobody agreed to this")
-
-	for _, change := range []struct{ scope, resource string }{{"read", apiURI}, {"read write", apiURI}} {
-		require.NotEmpty(t, f.code(alice(), authorization("app", "scope", change.scope, "resource", change.resource)))
+	ask := func(scope string, resources ...string) int {
+		v := authorization("app", "scope", scope)
+		v["resource"] = resources
+		return f.authorize(alice(), v).status
 	}
-	a = f.authorize(alice(), authorization("app", "scope", "write", "resource", apiURI))
-	assert.Equal(t, http.StatusSeeOther, a.status, "agreed to")
+	both := []string{apiURI, sandbox}
+	assert.Equal(t, http.StatusOK, ask("write", apiURI), "nobody agreed to this")
+	assert.Equal(t, http.StatusOK, ask("read", sandbox), "nor to this")
+	assert.Equal(t, http.StatusOK, ask("read", both...))
+	assert.Equal(t, http.StatusOK, ask("read write", both...))
+	assert.Equal(t, http.StatusSeeOther, ask("read", apiURI), "what was agreed to first is not forgotten")
+	assert.Equal(t, http.StatusSeeOther, ask("write", sandbox))
+
+	require.NotEmpty(t, f.code(alice(), authorization("app", "scope", "read write", "resource", apiURI)))
+	assert.Equal(t, http.StatusSeeOther, ask("write", apiURI), "agreed to")
+	assert.Equal(t, http.StatusOK, ask("read write", both...), "reading there was not")
+	require.NotEmpty(t, f.code(alice(), authorization("app", "scope", "read", "resource", sandbox)))
+	assert.Equal(t, http.StatusSeeOther, ask("read write", both...))
+
+	consent, err := f.p.Consent(t.Context(), "alice", "app")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"read", "write"}, consent.Scopes)
+	assert.Equal(t, []string{apiURI, sandbox}, consent.Resources)
+	list, err := f.p.Consents(t.Context(), "alice")
+	require.NoError(t, err)
+	assert.Equal(t, *consent, list[0].Consent)
+}
+
+func TestApprovalsAtOnceDoNotMix(t *testing.T) {
+	const sandbox = "https://sandbox.example"
+	for range 50 {
+		f := newFixture(t, func(c *oauth.Config) { c.Resources = append(c.Resources, oauth.Resource{URI: sandbox}) })
+		var wg sync.WaitGroup
+		for _, v := range []url.Values{
+			authorization("app", "scope", "read", "resource", apiURI), authorization("app", "scope", "write", "resource", sandbox),
+		} {
+			b := alice()
+			form := consentForm(t, f.authorize(b, v))
+			wg.Go(func() {
+				a := f.visit(b, http.MethodPost, "/oauth/consent", form)
+				assert.Equal(t, http.StatusSeeOther, a.status)
+			})
+		}
+		wg.Wait()
+		for _, tt := range []struct {
+			scope, resource string
+			want            bool
+		}{{"read", apiURI, true}, {"write", sandbox, true}, {"write", apiURI, false}, {"read", sandbox, false}} {
+			ok, err := f.p.CheckConsent(t.Context(), "alice", "app", []string{tt.scope}, []string{tt.resource})
+			require.NoError(t, err)
+			assert.Equal(t, tt.want, ok, "%s at %s", tt.scope, tt.resource)
+		}
+	}
+}
+
+// A scope's name cannot pass for a scope and a resource.
+func TestScopeThatIsNoneIsNotAgreedTo(t *testing.T) {
+	f := newFixture(t)
+	c, err := f.store.Client(t.Context(), "app")
+	require.NoError(t, err)
+	c.Scopes = append(c.Scopes, "write "+apiURI) // by whoever can write to the table
+	require.NoError(t, f.store.UpdateClient(t.Context(), c))
+	err = f.p.GrantConsent(t.Context(), "alice", "app", []string{"write " + apiURI}, nil)
+	assert.ErrorIs(t, err, oauth.ErrInvalidScope)
+	ok, err := f.p.CheckConsent(t.Context(), "alice", "app", []string{"write"}, nil)
+	require.NoError(t, err)
+	assert.False(t, ok)
 }
 
 // Where nothing that was not agreed to would follow, consents add up.

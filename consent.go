@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/seed-e797c9ce/oauth/store"
@@ -45,18 +46,67 @@ func (p *Provider) consentCovers(ctx context.Context, c *Client, subject string,
 	if err != nil {
 		return false, outage("consent", err)
 	}
-	return consent.ClientHash == consentHash(c) && subset(scopes, consent.Scopes) && subset(resources, consent.Resources), nil
+	covered := consent.ClientHash == consentHash(c) && subset(resources, consent.Resources)
+	p.eachAgreed(scopes, resources, func(scope, resource string) {
+		covered = covered && slices.ContainsFunc(consent.Scopes, func(entry string) bool { return isAgreed(entry, scope, resource) })
+	})
+	return covered, nil
+}
+
+// eachAgreed calls f for what consent to these scopes and resources is made of:
+// each scope at each resource where it means something. Reading here and writing
+// there are two things agreed to, and writing here is a third. The resource is
+// empty for a scope that has none.
+func (p *Provider) eachAgreed(scopes, resources []string, f func(scope, resource string)) {
+	for _, scope := range scopes {
+		placed := false
+		for i := range resources {
+			if p.scopeKnown(scope, resources[i:i+1]) {
+				placed = true
+				f(scope, resources[i])
+			}
+		}
+		if !placed {
+			f(scope, "")
+		}
+	}
+}
+
+// agreed is a scope at a resource as the store keeps it: neither contains a
+// space (RFC 6749 §3.3, RFC 3986). Stores add to a set of these in one step, so
+// that two approvals at once add up to what was approved and to nothing else.
+func agreed(scope, resource string) string {
+	if resource == "" {
+		return scope
+	}
+	return scope + " " + resource
+}
+
+// isAgreed reports whether entry is agreed(scope, resource), which it need not make.
+func isAgreed(entry, scope, resource string) bool {
+	name, at, _ := strings.Cut(entry, " ")
+	return name == scope && at == resource
+}
+
+// readable turns what is stored into what apps are told: scopes and resources,
+// each a list.
+func readable(c *store.Consent) {
+	names := make([]string, 0, len(c.Scopes))
+	for _, entry := range c.Scopes {
+		name, _, _ := strings.Cut(entry, " ")
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	c.Scopes = slices.Compact(names)
 }
 
 func (p *Provider) grantConsent(ctx context.Context, c *Client, subject string, scopes, resources []string) error {
 	at := now()
 	consent := store.Consent{
-		Subject: subject, ClientID: c.ID, Scopes: scopes, Resources: resources,
+		Subject: subject, ClientID: c.ID, Resources: resources,
 		ClientHash: consentHash(c), GrantedAt: at, UpdatedAt: at,
 	}
-	if err := p.forgetMixed(ctx, &consent); err != nil {
-		return err
-	}
+	p.eachAgreed(scopes, resources, func(scope, resource string) { consent.Scopes = append(consent.Scopes, agreed(scope, resource)) })
 	err := p.cfg.Store.GrantConsent(ctx, consent)
 	if errors.Is(err, store.ErrInvalid) {
 		return errorf(ErrInvalidRequest, "the consent cannot be stored").because("%w", err)
@@ -68,44 +118,9 @@ func (p *Provider) grantConsent(ctx context.Context, c *Client, subject string, 
 	return nil
 }
 
-// forgetMixed deletes the stored consent if the new one cannot be added to it:
-// the sum of reading here and writing there would be writing here, which the
-// user was never asked for. The user is then asked again for the old one.
-func (p *Provider) forgetMixed(ctx context.Context, consent *store.Consent) error {
-	old, err := p.cfg.Store.Consent(ctx, consent.Subject, consent.ClientID)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return nil
-	case err != nil:
-		return outage("consent", err)
-	case !p.reaches(&old, consent) && !p.reaches(consent, &old):
-		return nil
-	}
-	_, err = p.cfg.Store.RevokeConsents(ctx, store.ConsentQuery{Subject: consent.Subject, ClientID: consent.ClientID})
-	if err != nil {
-		return outage("consent", err)
-	}
-	return nil
-}
-
-// reaches reports whether a scope that only a has means something at a resource
-// that only b has.
-func (p *Provider) reaches(a, b *store.Consent) bool {
-	for _, scope := range a.Scopes {
-		if _, ok := p.cfg.Scopes[scope]; !ok || slices.Contains(b.Scopes, scope) {
-			continue
-		}
-		for _, uri := range b.Resources {
-			if !slices.Contains(a.Resources, uri) && p.scopeKnown(scope, []string{uri}) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// Consent returns what a user has agreed to for a client. An error that wraps
-// store.ErrNotFound: nothing.
+// Consent returns what a user has agreed to for a client: all scopes and all
+// resources, of which not each scope need be agreed to at each resource:
+// CheckConsent knows. An error that wraps store.ErrNotFound: nothing.
 func (p *Provider) Consent(ctx context.Context, subject, clientID string) (*Consent, error) {
 	c, err := p.cfg.Store.Consent(ctx, subject, clientID)
 	if errors.Is(err, store.ErrNotFound) {
@@ -114,6 +129,7 @@ func (p *Provider) Consent(ctx context.Context, subject, clientID string) (*Cons
 	if err != nil {
 		return nil, outage("consent", err)
 	}
+	readable(&c)
 	return &c, nil
 }
 
@@ -131,10 +147,9 @@ func (p *Provider) CheckConsent(ctx context.Context, subject, clientID string, s
 	return p.consentCovers(ctx, c, subject, scopes, resources)
 }
 
-// GrantConsent records that the user has agreed to these scopes and resources,
-// in addition to earlier ones; or in their place, where the sum would have a
-// scope at a resource that the user did not agree to. No resources: the client's
-// default.
+// GrantConsent records that the user has agreed to these scopes at these
+// resources, in addition to what was agreed to before. No resources: the
+// client's default.
 func (p *Provider) GrantConsent(ctx context.Context, subject, clientID string, scopes, resources []string) error {
 	c, err := p.Client(ctx, clientID)
 	if err != nil {
@@ -144,7 +159,7 @@ func (p *Provider) GrantConsent(ctx context.Context, subject, clientID string, s
 	if e != nil {
 		return e
 	}
-	if !subset(scopes, c.Scopes) {
+	if !subset(scopes, c.Scopes) || slices.ContainsFunc(scopes, func(s string) bool { return !validScopeName(s) }) {
 		return errorf(ErrInvalidScope, "a scope is not one of the client's")
 	}
 	return p.grantConsent(ctx, c, subject, scopes, resources)
@@ -194,6 +209,7 @@ func (p *Provider) Consents(ctx context.Context, subject string) ([]ConsentDetai
 	}
 	out := make([]ConsentDetail, 0, len(consents))
 	for _, c := range consents {
+		readable(&c)
 		d := ConsentDetail{Consent: c, LastUsed: used[c.ClientID]}
 		d.Client, err = p.findClient(ctx, c.ClientID)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {

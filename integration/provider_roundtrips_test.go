@@ -177,11 +177,11 @@ func (s *site) authorizations(merge int) {
 	page := s.authorize("app", "read")
 	s.most(1, "show the consent page")
 	s.code(s.allow(page, "read"))
-	s.most(4, "approve on the page")
+	s.most(3, "approve on the page")
 	page = s.authorize("app", "write")
 	s.take()
 	s.code(s.allow(page, "write"))
-	s.most(4+merge, "approve more on the page")
+	s.most(3+merge, "approve more on the page")
 
 	code = s.code(s.authorize("app", "read"))
 	s.most(3, "authorize, remembered consent")
