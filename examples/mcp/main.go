@@ -80,6 +80,9 @@ func pin(documents map[string][]byte, file string) error {
 	if err := json.Unmarshal(text, &d); err != nil {
 		return err
 	}
+	if d.ID == "" {
+		return errors.New("it has no client_id")
+	}
 	documents[d.ID] = text
 	return nil
 }
@@ -94,7 +97,10 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 	if o.app.URL == "" {
 		host, _, err := net.SplitHostPort(o.addr)
 		if err != nil {
-			return err
+			return fmt.Errorf("-addr: %w", err)
+		}
+		if host != "localhost" && !net.ParseIP(host).IsLoopback() {
+			return errors.New("-url is needed: -addr is not a loopback address, and an issuer elsewhere is https")
 		}
 		_, port, err := net.SplitHostPort(listener.Addr().String())
 		if err != nil {
