@@ -54,6 +54,7 @@ func FuzzDocument(f *testing.F) {
 		f.Add([]byte(start + more))
 	}
 	f.Add([]byte(`{"client_id":"https://app.example/client.json","client_name":"<b>","redirect_uris":["javascript:x","http://localhost:1/cb?a=%zz","com.example:/cb","https://a@b/"]}`))
+	f.Add([]byte(`{"client_id":"https://app.example/other.json","client_name":"App","redirect_uris":["https://app.example/cb"]}`))
 	f.Add([]byte(`[]`))
 	cfg := Config{Scopes: []string{"read", "write"}, HTTPClient: http.DefaultClient}.withDefaults()
 	s := &source{cfg: cfg, ownHost: "auth.example", cache: newCache(), budget: fetch.NewBudget(), slots: make(chan struct{}, 1), pinned: map[string]func() *oauth.Client{}}
