@@ -61,11 +61,8 @@ func newCluster(t *testing.T) *cluster {
 		require.NoError(t, os.Chown(dir, uid, gid))
 		c.as.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	_, c.port, err = net.SplitHostPort(freeAddrs(t, 1)[0])
 	require.NoError(t, err)
-	_, c.port, err = net.SplitHostPort(l.Addr().String())
-	require.NoError(t, err)
-	require.NoError(t, l.Close())
 	initdb := c.command("initdb", "-D", c.dir, "-A", "trust", "-U", "postgres", "--locale=C", "-E", "UTF8")
 	out, err := initdb.CombinedOutput()
 	require.NoError(t, err, string(out))

@@ -9,7 +9,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -61,13 +60,9 @@ func buildMortal(t *testing.T) string {
 	return program
 }
 
-func newLab(t *testing.T, k dbtest.Kind, program string) *lab {
+func newLab(t *testing.T, k dbtest.Kind, program, addr string) *lab {
 	t.Helper()
 	d := k.Open(t)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	addr := l.Addr().String()
-	require.NoError(t, l.Close())
 	file, err := os.CreateTemp(t.TempDir(), "journal")
 	require.NoError(t, err)
 	t.Cleanup(func() { file.Close() })
@@ -188,10 +183,12 @@ func (x *lab) live() (live []store.Token) {
 // commits by itself: between it and its commit the process has no say.
 func TestEveryCrashPoint(t *testing.T) {
 	program := buildMortal(t)
-	for _, k := range []dbtest.Kind{dbtest.File, dbtest.Postgres, dbtest.MySQL} {
+	kinds := []dbtest.Kind{dbtest.File, dbtest.Postgres, dbtest.MySQL}
+	addrs := freeAddrs(t, len(kinds))
+	for i, k := range kinds {
 		t.Run(k.Name, func(t *testing.T) {
 			t.Parallel()
-			x := newLab(t, k, program)
+			x := newLab(t, k, program, addrs[i])
 			points := 0
 			for _, op := range operations {
 				for _, when := range []string{"before", "after", "reply"} {

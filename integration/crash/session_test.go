@@ -77,7 +77,24 @@ type group struct {
 	client string
 	racers int
 
-	sessions []*session // all that are alive, or whose end was acknowledged
+	races, ends deck
+	sessions    []*session // all that are alive, or whose end was acknowledged
+}
+
+// deck is chance without bad luck: of n draws in a row each number below n is
+// drawn once, so that a run that is long enough has seen everything.
+type deck struct {
+	n    int
+	left []int
+}
+
+func (d *deck) draw() int {
+	if len(d.left) == 0 {
+		d.left = rand.Perm(d.n)
+	}
+	next := d.left[0]
+	d.left = d.left[1:]
+	return next
 }
 
 // live goes through authorizations until the context ends. Requests go on to
@@ -93,7 +110,7 @@ func (g *group) live(ctx, drain context.Context) {
 			return
 		}
 		g.add("codes")
-		if rand.IntN(3) == 0 {
+		if g.races.draw() == 0 {
 			g.raceForCode(drain, code, verifier)
 			continue
 		}
@@ -106,7 +123,7 @@ func (g *group) live(ctx, drain context.Context) {
 			g.raceToRefresh(drain, s)
 		}
 		g.checkAlive(drain, s)
-		switch rand.IntN(4) {
+		switch g.ends.draw() {
 		case 0:
 			g.revoke(drain, s)
 		case 1:
