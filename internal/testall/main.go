@@ -1,5 +1,6 @@
 // Command testall runs the tests of every module of this repository and says at
-// the end what was not run and why, which go test keeps to itself. Arguments go
+// the end what was not run and why, which go test keeps to itself, and what the
+// tests that failed had to say, so that the end of a log tells why. Arguments go
 // to go test:
 //
 //	go run ./internal/testall -race
@@ -17,6 +18,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -24,11 +26,21 @@ import (
 // event is a line of go test -json (go doc test2json).
 type event struct {
 	Action, Package, Test, Output string
+	ImportPath                    string // of what was built, with what the compiler says
+	FailedBuild                   string // ImportPath of what kept a package from being tested
 }
 
 type summary struct {
 	passed, failed, skipped int
 	reasons                 []string
+	failures                []failure
+}
+
+// failure is a test that failed, or a package of which no test ran, and what it
+// said of that.
+type failure struct {
+	name string
+	said []string
 }
 
 func (s summary) String() string {
@@ -47,6 +59,7 @@ func main() {
 	fmt.Print(total)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "testall:", err)
+		fmt.Print(total.why())
 		os.Exit(1)
 	}
 }
@@ -116,16 +129,23 @@ func (s *summary) read(r io.Reader) error {
 		}
 		key := e.Package + " " + e.Test
 		switch e.Action {
-		case "output", "build-output":
-			if output[key] += e.Output; e.Test == "" && e.Action == "build-output" {
-				fmt.Print(e.Output)
-			}
+		case "build-output":
+			fmt.Print(e.Output)
+			output[e.ImportPath] += e.Output
+			continue
+		case "output":
+			output[key] += e.Output
 			continue
 		case "pass":
 			s.count(&s.passed, e, "ok  ")
 		case "fail":
 			s.count(&s.failed, e, "FAIL")
 			fmt.Print(output[key])
+			if e.FailedBuild != "" {
+				s.fails(e, output[e.FailedBuild])
+			} else {
+				s.fails(e, output[key])
+			}
 		case "skip":
 			if e.Test != "" {
 				s.reasons = append(s.reasons, e.Package+" "+e.Test+": "+reason(output[key]))
@@ -146,6 +166,90 @@ func (s *summary) count(n *int, e event, word string) {
 		return
 	}
 	fmt.Println(word, e.Package)
+}
+
+// fails keeps what a test said of its failure. A test, or a package, that failed
+// because of one within it has nothing to add.
+func (s *summary) fails(e event, output string) {
+	said := complaint(output)
+	inner := slices.ContainsFunc(s.failures, func(f failure) bool {
+		return e.Test == "" && strings.HasPrefix(f.name, e.Package+" ") || strings.HasPrefix(f.name, e.Package+" "+e.Test+"/")
+	})
+	if inner && (e.Test == "" || len(said) == 0) {
+		return
+	}
+	s.failures = append(s.failures, failure{strings.TrimSpace(e.Package + " " + e.Test), said})
+}
+
+// Bounds of what is repeated at the end.
+const (
+	maxFailures  = 40
+	maxComplaint = 15 // lines of one failure
+	maxEntry     = 4  // lines of one entry that may be a log's
+	maxLine      = 300
+)
+
+// why repeats what the tests that failed said.
+func (s summary) why() string {
+	var b strings.Builder
+	for i, f := range s.failures {
+		if i == maxFailures {
+			fmt.Fprintf(&b, "\nand %d more failed\n", len(s.failures)-i)
+			break
+		}
+		fmt.Fprintf(&b, "\nFAILED %s\n", f.name)
+		for _, line := range f.said {
+			fmt.Fprintf(&b, "  %s\n", line)
+		}
+	}
+	return b.String()
+}
+
+var (
+	entryLine = regexp.MustCompile(`^ +[\w.-]+\.go:\d+: `)                                             // of testing.T
+	crashLine = regexp.MustCompile(`^(panic: |fatal error: |WARNING: DATA RACE|[^ ].*\.go:\d+:\d+: )`) // of the runtime or compiler
+)
+
+// complaint is the beginning of what a test that failed said of it: a crash, or
+// else the failed assertions, or else the beginnings of all that it said with
+// Log, Error and Fatal, which cannot be told apart. What says nothing of that
+// kind, as a package whose TestMain fails, has its first lines.
+func complaint(output string) (said []string) {
+	var lines, entry, entries, asserted, crashed []string
+	end := func() {
+		if strings.Contains(strings.Join(entry, "\n"), "\tError Trace:") {
+			asserted = append(asserted, entry...)
+		}
+		entries = append(entries, entry[:min(len(entry), maxEntry)]...)
+		entry = nil
+	}
+	for line := range strings.Lines(output) {
+		line = strings.TrimRight(line, "\n")
+		inner := strings.TrimSpace(line)
+		if strings.HasPrefix(inner, "=== ") || strings.HasPrefix(inner, "--- ") || inner == "" {
+			continue
+		}
+		line = line[:min(len(line), maxLine)]
+		lines = append(lines, line)
+		switch {
+		case crashed != nil || crashLine.MatchString(line):
+			crashed = append(crashed, line)
+		case entryLine.MatchString(line):
+			end()
+			entry = []string{line}
+		case entry != nil && strings.HasPrefix(line, "        "):
+			entry = append(entry, line)
+		default: // printed by somebody else
+			end()
+		}
+	}
+	end()
+	for _, said = range [][]string{crashed, asserted, entries, lines} {
+		if len(said) > 0 {
+			break
+		}
+	}
+	return said[:min(len(said), maxComplaint)]
 }
 
 // reason is what a test said when it was skipped.
