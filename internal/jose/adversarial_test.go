@@ -303,13 +303,26 @@ func TestOversizeIsRefusedFast(t *testing.T) {
 		"SEC-159 header over the cap": b64(`{"alg":"ES256","a":"`+strings.Repeat("a", 5000)+`"}`) + ".e30.AA",
 	} {
 		t.Run(name, func(t *testing.T) {
-			start := time.Now()
-			_, err := Parse(token, 16<<10)
-			assert.ErrorIs(t, err, ErrMalformed)
-			assert.Less(t, time.Since(start), 50*time.Millisecond) // the goal is 5 ms on an idle machine
+			took := fastest(func() {
+				_, err := Parse(token, 16<<10)
+				assert.ErrorIs(t, err, ErrMalformed)
+			})
+			assert.Less(t, took, 50*time.Millisecond) // the goal is 5 ms on an idle machine
 			assert.LessOrEqual(t, testing.AllocsPerRun(5, func() { _, _ = Parse(token, 16<<10) }), 20.0)
 		})
 	}
+}
+
+// fastest is how long f takes when nothing comes between: other processes can
+// only make it longer.
+func fastest(f func()) time.Duration {
+	least := time.Hour
+	for range 10 {
+		start := time.Now()
+		f()
+		least = min(least, time.Since(start))
+	}
+	return least
 }
 
 func TestErrorsQuoteNothingOfTheToken(t *testing.T) {

@@ -268,10 +268,14 @@ func TestHostileInputIsRefusedFast(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			data := []byte(tt.text)
 			check := func() error { return strictjson.Each(data, 32, func(_, _ []byte) error { return nil }) }
-			start := time.Now()
-			err := check()
-			assert.Less(t, time.Since(start), time.Second)
-			assert.Equal(t, tt.valid, err == nil)
+			took := time.Hour
+			for range 3 { // other processes can only make it longer
+				start := time.Now()
+				err := check()
+				took = min(took, time.Since(start))
+				assert.Equal(t, tt.valid, err == nil)
+			}
+			assert.Less(t, took, time.Second)
 			assert.LessOrEqual(t, testing.AllocsPerRun(1, func() { _ = check() }), tt.allocs)
 		})
 	}
