@@ -1,7 +1,6 @@
 package fetch_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -75,9 +74,7 @@ func TestSEC230_SEC231_NothingIsSentToAddressesThatAreNotPublic(t *testing.T) {
 	rows := 0
 	get := func(resolver *net.Resolver, host string) error {
 		rows++
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-		defer cancel()
-		_, _, err := fetch.Get(ctx, fetch.Client(fetch.Options{Ports: []uint16{port}, Resolver: resolver}), fmt.Sprintf("https://%s:%d/c", host, port), 1000)
+		_, _, err := fetch.Get(t.Context(), fetch.Client(fetch.Options{Ports: []uint16{port}, Resolver: resolver}), fmt.Sprintf("https://%s:%d/c", host, port), 1000)
 		return err
 	}
 	answer := func(list ...netip.Addr) *net.Resolver { return resolver(func(int) []netip.Addr { return list }) }
@@ -114,7 +111,7 @@ func TestSEC230_SEC231_NothingIsSentToAddressesThatAreNotPublic(t *testing.T) {
 	// The trap works: a client that is not guarded falls into it.
 	_, err = http.Get(fmt.Sprintf("http://localhost:%d/c", port))
 	require.Error(t, err)
-	require.Eventually(t, func() bool { return count.Load() > 0 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return count.Load() > 0 }, time.Minute, time.Millisecond)
 }
 
 // A name may change its mind between two look-ups, or have several addresses:
