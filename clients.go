@@ -41,7 +41,8 @@ func (p *Provider) findClient(ctx context.Context, id string) (*Client, error) {
 // its hash is kept. ErrInvalidClientMetadata and ErrInvalidRedirectURI say what
 // to change; ErrInvalidRequest that wraps store.ErrExists: the ID is taken, as it
 // is when a program that registers its clients starts again on a durable store.
-// Scopes that Config does not have are stored and never granted.
+// Scopes that Config does not have are stored, never granted, and logged as a
+// warning.
 func (p *Provider) RegisterClient(ctx context.Context, c Client) (created *Client, secret string, err error) {
 	if c.ID == "" {
 		c.ID = uuid.NewString()
@@ -78,8 +79,22 @@ func (p *Provider) RegisterClient(ctx context.Context, c Client) (created *Clien
 	case err != nil:
 		return nil, "", outage("create client", err)
 	}
+	p.warnOfScopes(&c)
 	p.emit(ctx, Event{Kind: EventClientChanged, ClientID: c.ID, Detail: "registered"})
 	return &c, secret, nil
+}
+
+// warnOfScopes tells the operator of scopes of his client's that nobody gets: a
+// name that is not spelled right, most of the time. What strangers say of
+// themselves is not worth a line each.
+func (p *Provider) warnOfScopes(c *Client) {
+	if c.Trust != store.TrustRegistered {
+		return
+	}
+	unknown := slices.DeleteFunc(slices.Clone(c.Scopes), func(s string) bool { return p.scopeKnown(s, nil) })
+	if len(unknown) > 0 {
+		p.log.Warn("oauth: a client has scopes that are neither in Config.Scopes nor an extension's: they are never granted", "client_id", c.ID, "scopes", unknown)
+	}
 }
 
 // Client returns a client, or an error that wraps store.ErrNotFound.
@@ -115,6 +130,7 @@ func (p *Provider) UpdateClient(ctx context.Context, c Client) error {
 	if err := p.cfg.Store.UpdateClient(ctx, c); err != nil {
 		return p.clientError(err)
 	}
+	p.warnOfScopes(&c)
 	p.emit(ctx, Event{Kind: EventClientChanged, ClientID: c.ID, Detail: "updated"})
 	return nil
 }

@@ -244,3 +244,19 @@ func TestClientSecretRotation(t *testing.T) {
 		assert.ErrorIs(t, err, store.ErrNotFound)
 	})
 }
+
+func TestScopesThatNobodyGetsAreLogged(t *testing.T) {
+	f := newFixture(t)
+	const warning = "never granted"
+	_, _, err := f.p.RegisterClient(t.Context(), oauth.Client{ID: "fine", RedirectURIs: []string{appURI}, Scopes: []string{"read", "write"}})
+	require.NoError(t, err)
+	_, _, err = f.p.RegisterClient(t.Context(), oauth.Client{ID: "stranger", Trust: store.TrustSelf, RedirectURIs: []string{appURI}, Scopes: []string{"raed"}})
+	require.NoError(t, err)
+	assert.NotContains(t, f.log.String(), warning)
+	_, _, err = f.p.RegisterClient(t.Context(), oauth.Client{ID: "typo", RedirectURIs: []string{appURI}, Scopes: []string{"raed", "write"}})
+	require.NoError(t, err)
+	assert.Regexp(t, `level=WARN .*`+warning+`.* client_id=typo scopes=\[raed\]`, f.log.String())
+	assert.Equal(t, 1, strings.Count(f.log.String(), warning))
+	f.change("fine", func(c *oauth.Client) { c.Scopes = []string{"raed"} })
+	assert.Equal(t, 2, strings.Count(f.log.String(), warning))
+}
