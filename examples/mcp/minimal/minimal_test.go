@@ -1,19 +1,19 @@
 package main
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
+	"log"
+	"log/slog"
 	"net"
 	"net/http"
-	"net/http/cookiejar"
+	"net/http/httptest"
 	"net/url"
 	"os"
-	"os/exec"
-	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
-	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/auth"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -44,48 +44,58 @@ func TestTheReadmeQuotesTheProgram(t *testing.T) {
 	assert.LessOrEqual(t, lines, 40)
 }
 
-// startProgram builds main.go with another port in place of its own and runs it.
-func startProgram(t *testing.T) (base string) {
-	t.Helper()
-	l, err := net.Listen("tcp", "localhost:0")
-	require.NoError(t, err)
-	host := fmt.Sprintf("localhost:%d", l.Addr().(*net.TCPAddr).Port)
-	require.NoError(t, l.Close())
-
-	dir := t.TempDir()
-	original, err := filepath.Abs("main.go")
-	require.NoError(t, err)
-	program, err := os.ReadFile(original)
-	require.NoError(t, err)
-	changed := filepath.Join(dir, "main.go")
-	require.NoError(t, os.WriteFile(changed, []byte(strings.ReplaceAll(string(program), "localhost:8080", host)), 0o600))
-	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{original: changed}})
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o600))
-	binary := filepath.Join(dir, "minimal")
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "-o", binary, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	cmd := exec.Command(binary)
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait() // an error, since it was killed
-	})
-	require.Eventually(t, func() bool {
-		res, err := http.Get("http://" + host + "/.well-known/oauth-authorization-server")
-		if err != nil {
-			return false
+// TestMain runs the program byte for byte, its port included, while that port is
+// taken: main gets as far as listening. What it would have served is in
+// http.DefaultServeMux then, and is served on a free port, which this process
+// reaches where the program would be.
+func TestMain(m *testing.M) {
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	addr := strings.TrimPrefix(base, "http://")
+	l, err := net.Listen("tcp", addr)
+	if err != nil { // somebody else has it
+		log.Print(err)
+	}
+	log.SetOutput(&lastWords)
+	var running sync.WaitGroup
+	running.Go(main)
+	running.Wait()
+	if l != nil {
+		l.Close()
+	}
+	srv := httptest.NewServer(http.DefaultServeMux)
+	http.DefaultTransport.(*http.Transport).DialContext = func(ctx context.Context, network, to string) (net.Conn, error) {
+		if to == addr {
+			to = srv.Listener.Addr().String()
 		}
-		res.Body.Close()
-		return res.StatusCode == http.StatusOK
-	}, time.Minute, 20*time.Millisecond)
-	return "http://" + host
+		return new(net.Dialer).DialContext(ctx, network, to)
+	}
+	code := m.Run()
+	srv.Close()
+	os.Exit(code)
+}
+
+// lastWords is what log.Fatal says.
+var lastWords words
+
+type words struct{ bytes.Buffer }
+
+// Write ends the goroutine, before log.Fatal ends the process.
+func (w *words) Write(p []byte) (int, error) {
+	w.Buffer.Write(p)
+	runtime.Goexit()
+	return len(p), nil
+}
+
+func TestAnAddressThatIsTakenIsNamed(t *testing.T) {
+	program, err := os.ReadFile("main.go")
+	require.NoError(t, err)
+	assert.Contains(t, string(program), "http.ListenAndServe(\"localhost:8080\", nil)", "what it serves is http.DefaultServeMux")
+	assert.Regexp(t, `listen tcp \S+:8080: bind: address already in use\n$`, lastWords.String())
 }
 
 const callback = "http://localhost:7777/callback"
 
 func TestTheProgramWorks(t *testing.T) {
-	base := startProgram(t)
 	person := func(_ context.Context, a *auth.AuthorizationArgs) (*auth.AuthorizationResult, error) {
 		b := browser.New(t)
 		b.Stop = callback
@@ -97,7 +107,7 @@ func TestTheProgramWorks(t *testing.T) {
 		return &auth.AuthorizationResult{Code: q.Get("code"), State: q.Get("state"), Iss: q.Get("iss")}, nil
 	}
 	h, err := auth.NewAuthorizationCodeHandler(&auth.AuthorizationCodeHandlerConfig{
-		RedirectURL: callback, AuthorizationCodeFetcher: person, RequestRefreshToken: true,
+		RedirectURL: callback, AuthorizationCodeFetcher: person, RequestRefreshToken: true, Client: &http.Client{Transport: http.DefaultTransport},
 		DynamicClientRegistrationConfig: &auth.DynamicClientRegistrationConfig{Metadata: &oauthex.ClientRegistrationMetadata{
 			ClientName: "Probe", RedirectURIs: []string{callback}, TokenEndpointAuthMethod: "none",
 		}},
@@ -113,10 +123,7 @@ func TestTheProgramWorks(t *testing.T) {
 }
 
 func TestSignInGoesBackToTheProviderOnly(t *testing.T) {
-	base := startProgram(t)
-	jar, err := cookiejar.New(nil)
-	require.NoError(t, err)
-	c := &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	c := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	get := func(user, to string) *http.Response {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/login?return_to="+url.QueryEscape(to), nil)
 		require.NoError(t, err)
@@ -130,5 +137,22 @@ func TestSignInGoesBackToTheProviderOnly(t *testing.T) {
 	assert.Equal(t, http.StatusUnauthorized, get("eve", "/oauth/authorize").StatusCode)
 	for _, to := range []string{"//evil.example/", "https://evil.example/oauth/", "", "/other"} {
 		assert.Empty(t, get("ada", to).Header.Get("Location"), to)
+	}
+}
+
+func TestWithoutATokenClientsAreToldWhereToGetOne(t *testing.T) {
+	for _, token := range []string{"", "made-up"} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, base+"/mcp", strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"whoami","arguments":{}}}`))
+		require.NoError(t, err)
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Accept", "application/json, text/event-stream")
+		if token != "" {
+			req.Header.Set("Authorization", "Bearer "+token)
+		}
+		res, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		res.Body.Close()
+		assert.Equal(t, http.StatusUnauthorized, res.StatusCode)
+		assert.Contains(t, res.Header.Get("WWW-Authenticate"), `resource_metadata="`+base+`/.well-known/oauth-protected-resource/mcp"`)
 	}
 }
