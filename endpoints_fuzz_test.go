@@ -140,12 +140,19 @@ func FuzzConsent(f *testing.F) {
 	} {
 		f.Add(form, cookie, "alice", "s1", "", "", uint16(0), "")
 	}
-	f.Add(good, cookie, "mallory", "s1", "", "", uint16(0), "")
+	for _, user := range []string{"mallory", "", "app"} {
+		f.Add(good, cookie, user, "s1", "", "", uint16(0), "")
+	}
 	f.Add(good, cookie, "alice", "s2", "", "", uint16(0), "")
-	f.Add(good, "__Host-oauth-browser=x; "+cookie, "alice", "s1", "https://auth.example", "", uint16(0), "")
-	f.Add(good, cookie+"A", "alice", "s1", "https://evil.example", "same-origin", uint16(0), "")
-	f.Add(good, "", "alice", "s1", "null", "none", uint16(0), "")
-	f.Add(good, cookie, "alice", "s1", "", "cross-site", uint16(7), "A")
+	for _, cookies := range []string{"", cookie + "A", "__Host-oauth-browser=x; " + cookie, "a=b; " + cookie, "__Host-oauth-browser=" + strings.Repeat("A", 43)} {
+		f.Add(good, cookies, "alice", "s1", "", "", uint16(0), "")
+	}
+	for _, origin := range []string{"https://auth.example", "https://evil.example", "null", "https://auth.example.evil.example"} {
+		for _, site := range []string{"", "same-origin", "none", "same-site", "cross-site"} {
+			f.Add(good, cookie, "alice", "s1", origin, site, uint16(0), "")
+		}
+	}
+	f.Add(good, cookie, "alice", "s1", "", "", uint16(7), "A")
 	f.Add(good, cookie, "alice", "s1", "", "", uint16(1<<15), "=")
 	page := "/oauth/authorize?" + authorization("app", "scope", "read write").Encode()
 	fx := newFixture(f, plain)
@@ -221,7 +228,8 @@ var secretText = regexp.MustCompile(`^[\w-]{43}$`)
 func FuzzIntrospectAndRevoke(f *testing.F) {
 	for _, token := range []string{"{access}", "{refresh}", "{access}A", "{access}=", " {access}", "{refresh}.", "{access}.{refresh}", "", "x", "\x00", "eyJhbGciOiJub25lIn0.e30."} {
 		for asker := range byte(4) {
-			f.Add(token, asker, asker%2 == 0, uint16(len(token)*37), "")
+			f.Add(token, asker, false, uint16(0), "")
+			f.Add(token, asker, true, uint16(0), "")
 		}
 	}
 	f.Add("{access}", byte(0), false, uint16(5), "-")

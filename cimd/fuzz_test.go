@@ -49,11 +49,11 @@ func FuzzDocument(f *testing.F) {
 		`}`, `,"scope":"read admin","grant_types":["refresh_token"]}`, `,"token_endpoint_auth_method":"none","client_uri":"https://app.example/\u003cb\u003e"}`,
 		`,"token_endpoint_auth_method":"private_key_jwt","jwks_uri":"https://app.example/jwks","contacts":["\u0000"]}`,
 		`,"token_endpoint_auth_methods_supported":["none","private_key_jwt"],"jwks":{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}}`,
-		`,"redirect_uris":["http://127.0.0.1/cb"]}`, `,"Client_Id":"x"}`, `,"client_secret":null}`, `,"jwks":null,"application_type":"web"} {}`,
+		`,"grant_types":["refresh_token"],"response_types":["token"]}`, `,"Client_Id":"x"}`, `,"client_secret":null}`, `,"jwks":null,"application_type":"web"} {}`,
 	} {
 		f.Add([]byte(start + more))
 	}
-	f.Add([]byte(`{"client_id":"https://app.example/client.json","client_name":"<b>","redirect_uris":["javascript:x","http://localhost:1/cb?a=%zz","com.example:/cb","https://a@b/"]}`))
+	f.Add([]byte(`{"client_id":"https://app.example/client.json","client_name":"<b>","redirect_uris":["https://app.example/cb","javascript:x","http://localhost:1/cb?a=%zz","com.example:/cb","https://a@b/"]}`))
 	f.Add([]byte(`{"client_id":"https://app.example/other.json","client_name":"App","redirect_uris":["https://app.example/cb"]}`))
 	f.Add([]byte(`[]`))
 	cfg := Config{Scopes: []string{"read", "write"}, HTTPClient: http.DefaultClient}.withDefaults()
@@ -105,8 +105,9 @@ func FuzzDocument(f *testing.F) {
 		}
 		s.pinned[id] = func() *oauth.Client { return c }
 		for _, uri := range c.RedirectURIs {
-			if !slices.Contains(same.URIs, uri) {
-				t.Fatalf("%q is not in the document", uri)
+			u, err := url.Parse(uri)
+			if !slices.Contains(same.URIs, uri) || err != nil || u.User != nil || u.Scheme != "https" && (u.Scheme != "http" || !slices.Contains([]string{"127.0.0.1", "::1", "localhost"}, u.Hostname())) {
+				t.Fatalf("the client may be answered at %q: %s", uri, body)
 			}
 			query := url.Values{"client_id": {id}, "redirect_uri": {uri}, "response_type": {"code"}, "code_challenge": {strings.Repeat("a", 43)}, "code_challenge_method": {"S256"}}
 			w := httptest.NewRecorder()

@@ -59,10 +59,12 @@ func FuzzManage(f *testing.F) {
 	}
 	for _, more := range []string{
 		`,"client_secret":"{secret}"}`, `,"client_secret":"{secret}x"}`, `,"scope":"admin read","grant_types":["client_credentials","authorization_code"]}`, `,"client_name":"<b>","contacts":["\u0000"]}`,
-		`,"registration_access_token":"{token}"}`, `,"trust":"registered","first_party":true,"data":{"registration":{"token":"x"}}}`, `,"client_id":"other"}`, `,"Client_id":"other"}`, `,"jwks":{"keys":[{}]}}`,
+		`,"registration_access_token":"{token}"}`, `,"trust":"registered","first_party":true,"data":{"registration":{"token":"x"}}}`, `,"Client_id":"other"}`, `,"jwks":{"keys":[{}]}}`,
 	} {
 		f.Add(byte(1), query, auth, start+more)
 	}
+	f.Add(byte(1), query, auth, strings.Replace(start, "{id}", "other", 1)+`}`)
+	f.Add(byte(1), query, auth, strings.Replace(start, "_basic", "_post", 1)+`}`)
 	f.Add(byte(1), query, auth, `{"client_id":"{id}","redirect_uris":["http://127.0.0.1/cb"],"token_endpoint_auth_method":"none"}`)
 	f.Add(byte(1), query, auth, `{"client_id":"{id}","redirect_uris":["javascript:x","https://a.example/?%zz"]}`)
 	fix := newFixture(f, registration.Config{PerAddress: 1 << 30, PerHour: 1 << 30})
