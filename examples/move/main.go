@@ -43,7 +43,7 @@ func main() {
 func run(ctx context.Context, from, to, users string, out io.Writer) (err error) {
 	subjects, err := readLines(users)
 	if err != nil {
-		return err
+		return fmt.Errorf("-users: %w", err)
 	}
 	source, closeSource, err := stores.Open(ctx, from)
 	if err != nil {

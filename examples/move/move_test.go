@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -20,6 +19,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/seed-e797c9ce/oauth"
+	"github.com/seed-e797c9ce/oauth/examples/internal/program"
 	"github.com/seed-e797c9ce/oauth/examples/internal/sqldb"
 	"github.com/seed-e797c9ce/oauth/examples/internal/stores"
 	"github.com/seed-e797c9ce/oauth/registration"
@@ -30,6 +30,11 @@ const (
 	issuer   = "http://localhost:8080"
 	callback = "http://127.0.0.1:1/callback"
 )
+
+func TestMain(m *testing.M) {
+	program.Main(main)
+	os.Exit(m.Run())
+}
 
 var secret = []byte(strings.Repeat("test", 8))
 
@@ -295,8 +300,42 @@ func TestTheProgram(t *testing.T) {
 	assert.NoError(t, err)
 	require.NoError(t, done())
 
-	assert.ErrorContains(t, run(ctx, "mongodb://u:secret@h", to, "", io.Discard), "-from: store: must be")
-	assert.ErrorContains(t, run(ctx, "memory", "mongodb://u:secret@h", "", io.Discard), "-to: store: must be")
+}
+
+func TestArguments(t *testing.T) {
+	dir := t.TempDir()
+	from, to := "sqlite:"+filepath.Join(dir, "old.db"), "sqlite:"+filepath.Join(dir, "new.db")
+	for _, name := range []string{from, to} {
+		s, done, err := stores.Open(t.Context(), name)
+		require.NoError(t, err)
+		require.NoError(t, s.CreateClient(t.Context(), store.Client{ID: "app"}))
+		require.NoError(t, done())
+	}
+	for name, c := range map[string]struct {
+		args   []string
+		status int
+		says   string
+	}{
+		"nothing":              {nil, 2, "store to read: sqlite:FILE"},
+		"one store":            {[]string{"-from", from}, 2, "store to fill, which must be empty"},
+		"no such flag":         {[]string{"-source", from}, 2, "flag provided but not defined: -source\nUsage"},
+		"more than flags":      {[]string{"-from", from, "-to", to, "users.txt"}, 2, "Usage"},
+		"no users":             {[]string{"-from", from, "-to", to, "-users", "no-such.txt"}, 1, "-users: open no-such.txt"},
+		"nothing to read from": {[]string{"-from", "mysql://ada:hush@127.0.0.1:1/d", "-to", to}, 1, "-from: store: mysql: "},
+		"nothing to write to":  {[]string{"-from", from, "-to", "mongodb://ada:hush@h"}, 1, "-to: store: must be"},
+		"store that is in use": {[]string{"-from", from, "-to", to}, 1, "NOT COMPLETE; empty the new store and begin again: clients: "},
+		"all as it should be":  {[]string{"-from", from, "-to", "memory"}, 0, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stdout, stderr, status := program.Start(t, c.args...).Wait()
+			assert.Equal(t, c.status, status, stderr)
+			assert.Contains(t, stderr, c.says)
+			assert.NotContains(t, stderr, "hush")
+			if status == 0 {
+				assert.Equal(t, "copied 1 clients, 0 authorizations, 0 consents, 0 signing key sets\n", stdout)
+			}
+		})
+	}
 }
 
 // BenchmarkCopy says how long a move takes: b.N authorizations to SQLite, on a

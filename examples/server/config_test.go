@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -118,8 +119,10 @@ func TestErrorsOfTheProviderReachTheOperator(t *testing.T) {
 		"store":         {`{"issuer": "http://localhost", "store": "mongodb://x"}`, "store: must be memory"},
 		"memory:x":      {`{"issuer": "http://localhost", "store": "memory:x"}`, "store: must be memory"},
 		"sqlite":        {`{"issuer": "http://localhost", "store": "sqlite:"}`, "name of a file"},
-		"mysql":         {`{"issuer": "http://localhost", "store": "mysql://u:secret@h"}`, "mysql://USER"},
-		"redis":         {`{"issuer": "http://localhost", "store": "redis://u:secret@h:x"}`, "redis://USER"},
+		"mysql":         {`{"issuer": "http://localhost", "store": "mysql://u:hush@h"}`, "mysql://USER"},
+		"long secret":   {`{"issuer": "http://localhost", "clients": [{"client_id": "a", "client_secret": "` + strings.Repeat("hush", 20) + `"}]}`, "clients[0]: client_secret"},
+		"long file":     {`{"issuer": "` + strings.Repeat("x", maxConfig) + `"}`, "longer than 16777216 bytes"},
+		"redis":         {`{"issuer": "http://localhost", "store": "redis://u:hush@h:x"}`, "redis://USER"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "config.json")
@@ -130,10 +133,20 @@ func TestErrorsOfTheProviderReachTheOperator(t *testing.T) {
 			}
 			err := run(t.Context(), file, addr, "", t.Output())
 			assert.ErrorContains(t, err, c.want)
-			assert.NotContains(t, err.Error(), "secret")
+			assert.NotContains(t, err.Error(), "hush")
 		})
 	}
 	assert.Error(t, run(t.Context(), "no-such-file.json", "", "", t.Output()))
+	assert.Error(t, run(t.Context(), t.TempDir(), "", "", t.Output()), "a folder")
+}
+
+func TestItListensWhereALoopbackIssuerIs(t *testing.T) {
+	for issuer, want := range map[string]string{
+		"http://localhost:9000": "localhost:9000", "http://127.0.0.1": "127.0.0.1:80", "http://[::1]": "[::1]:80",
+		"https://localhost:9000": "", "http://notes.example": "", "localhost:9000": "", "://": "",
+	} {
+		assert.Equal(t, want, (&config{Issuer: issuer}).loopbackAddr(), issuer)
+	}
 }
 
 func TestTelemetryGoesWhereItCan(t *testing.T) {

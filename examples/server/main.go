@@ -73,7 +73,7 @@ func run(ctx context.Context, file, addr, secret string, out io.Writer) (err err
 	}
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w (choose another with -addr)", err)
 	}
 	defer listener.Close()
 	if c.AutoLogin != "" || c.AutoConsent {

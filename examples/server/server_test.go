@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -24,7 +23,14 @@ import (
 	"golang.org/x/oauth2/clientcredentials"
 
 	"github.com/seed-e797c9ce/oauth/examples/internal/browser"
+	"github.com/seed-e797c9ce/oauth/examples/internal/program"
 )
+
+func TestMain(m *testing.M) {
+	program.Main(main)
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	os.Exit(m.Run())
+}
 
 // writeConfig writes config.json with a free port and these members instead.
 func writeConfig(t *testing.T, change map[string]any) (file, issuer string) {
@@ -243,33 +249,50 @@ func TestTokensOutliveARestart(t *testing.T) {
 	})
 }
 
-func TestSIGTERMEndsTheProgramWell(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "server")
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
+func TestASignalEndsTheProgramWell(t *testing.T) {
 	file, _ := writeConfig(t, nil)
 	for _, signal := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		cmd := exec.CommandContext(ctx, program, "-config", file, "-addr", "127.0.0.1:0")
-		stdout, err := cmd.StdoutPipe()
-		require.NoError(t, err)
-		require.NoError(t, cmd.Start())
-		lines := bufio.NewReader(stdout)
-		line, err := lines.ReadString('\n')
-		require.NoError(t, err)
-		listening, ok := strings.CutPrefix(strings.TrimSpace(line), "listening on ")
-		require.True(t, ok, line)
+		p := program.Start(t, "-config", file, "-addr", "127.0.0.1:0")
+		listening, ok := strings.CutPrefix(p.Line(), "listening on ")
+		require.True(t, ok)
 		res, err := http.Get(listening + "/.well-known/oauth-authorization-server")
 		require.NoError(t, err)
 		res.Body.Close()
 		assert.Equal(t, http.StatusOK, res.StatusCode)
 
-		require.NoError(t, cmd.Process.Signal(signal))
-		rest, err := io.ReadAll(lines)
-		require.NoError(t, err)
-		assert.Empty(t, rest, "one line, no more")
-		assert.NoError(t, cmd.Wait())
+		p.Signal(signal)
+		stdout, stderr, status := p.Wait()
+		assert.Empty(t, stdout, "one line, no more")
+		assert.Zero(t, status, stderr)
+	}
+}
+
+func TestWrongArguments(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	file, _ := writeConfig(t, nil)
+	postgres, _ := writeConfig(t, map[string]any{"store": "postgres://ada:hush@127.0.0.1:1/oauth"})
+	for name, c := range map[string]struct {
+		args   []string
+		status int
+		says   string
+	}{
+		"nothing":            {nil, 2, "JSON file that says what to serve"},
+		"no such flag":       {[]string{"-conf", file}, 2, "flag provided but not defined: -conf\nUsage"},
+		"more than flags":    {[]string{"-config", file, "localhost:0"}, 2, "Usage"},
+		"no such file":       {[]string{"-config", "no-such.json"}, 1, "open no-such.json"},
+		"address taken":      {[]string{"-config", file, "-addr", l.Addr().String()}, 1, "address already in use (choose another with -addr)"},
+		"no address":         {[]string{"-config", file, "-addr", "localhost"}, 1, "missing port in address (choose another with -addr)"},
+		"store out of reach": {[]string{"-config", postgres, "-addr", "localhost:0"}, 1, "store: postgres: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stdout, stderr, status := program.Start(t, c.args...).Wait()
+			assert.Equal(t, c.status, status)
+			assert.Contains(t, stderr, c.says)
+			assert.NotContains(t, stderr, "hush")
+			assert.Empty(t, stdout)
+		})
 	}
 }
 
