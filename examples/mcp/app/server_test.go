@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -251,4 +252,70 @@ func TestBrowsersAndSessions(t *testing.T) {
 		assert.Equal(t, base, res.Header.Get("Access-Control-Allow-Origin"))
 		assert.Contains(t, res.Header.Get("Access-Control-Expose-Headers"), "WWW-Authenticate")
 	})
+}
+
+func TestToolsSayWhatIsWrong(t *testing.T) {
+	inWorld(t, "a note that is none", func(t *testing.T, w *world) {
+		token := w.token("u-1", "notes:write")
+		id := w.session(token)
+		add := func(note string) string {
+			res, text := w.send(token, fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add_note","arguments":{"note":%q}}}`, note), "Mcp-Session-Id", id)
+			require.Equal(t, http.StatusOK, res.StatusCode, text)
+			return text
+		}
+		for _, note := range []string{"", " ", strings.Repeat("x", 1001)} {
+			text := add(note)
+			assert.Contains(t, text, "the note is empty or too long, or there are too many")
+			assert.Contains(t, text, `"isError":true`)
+		}
+		for range 99 { // beside the one that is there
+			require.Contains(t, add("one more"), "added")
+		}
+		assert.Contains(t, add("one too many"), `"isError":true`)
+		assert.Contains(t, add("one too many"), "there are too many")
+	})
+	inWorld(t, "a program that acts for nobody", func(t *testing.T, w *world) {
+		token := w.machineToken("notes:read", "notes:write", "notes:admin")
+		id := w.session(token)
+		for _, tool := range []string{"whoami", "list_notes", "add_note", "admin_op"} {
+			res, text := w.send(token, callOf(tool), "Mcp-Session-Id", id)
+			assert.Equal(t, http.StatusOK, res.StatusCode, tool)
+			assert.Contains(t, text, "notes belong to people", tool)
+			assert.Contains(t, text, `"isError":true`, tool)
+		}
+	})
+}
+
+// machineToken is one of a client that acts for itself.
+func (w *world) machineToken(scopes ...string) string {
+	w.t.Helper()
+	c, secret, err := w.app.Provider.RegisterClient(w.t.Context(), oauth.Client{
+		Name: "Machine", GrantTypes: []string{"client_credentials"}, Scopes: scopes,
+	})
+	require.NoError(w.t, err)
+	res, err := w.http.PostForm(base+"/oauth/token", url.Values{
+		"grant_type": {"client_credentials"}, "client_id": {c.ID}, "client_secret": {secret}, "scope": {strings.Join(scopes, " ")}, "resource": {endpoint},
+	})
+	require.NoError(w.t, err)
+	defer res.Body.Close()
+	var answer struct {
+		Token string `json:"access_token"`
+	}
+	require.NoError(w.t, json.NewDecoder(res.Body).Decode(&answer))
+	require.NotEmpty(w.t, answer.Token, res.Status)
+	return answer.Token
+}
+
+func TestAWrongConfigurationIsRefused(t *testing.T) {
+	for want, cfg := range map[string]app.Config{
+		"missing protocol scheme": {URL: "::"},
+		"Config.Issuer":           {URL: "http://notes.example"},
+		"Config.Secret":           {URL: base, Secret: []byte("short")},
+		"Config.Policy":           {URL: base, AccessTTL: -time.Second},
+		"Config.Origins":          {URL: base, Origins: []string{"notes.example"}},
+		"Config.Pinned":           {URL: base, Pinned: map[string][]byte{"client": []byte("{}")}},
+	} {
+		_, err := app.New(t.Context(), cfg)
+		assert.ErrorContains(t, err, want)
+	}
 }
