@@ -17,13 +17,13 @@ import (
 	"github.com/seed-e797c9ce/oauth/examples/mcp/app"
 )
 
-// serveApp runs the app on a port of this machine.
-func serveApp(t *testing.T) (base string) {
+// serveApp runs the app on a port of this machine. Auto is Config.Auto.
+func serveApp(t *testing.T, auto string) (base string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	base = "http://" + l.Addr().String()
-	a, err := app.New(t.Context(), app.Config{URL: base, Pinned: map[string][]byte{documentID: []byte(document)}})
+	a, err := app.New(t.Context(), app.Config{URL: base, Auto: auto, Pinned: map[string][]byte{documentID: []byte(document)}})
 	require.NoError(t, err)
 	srv := httptest.NewUnstartedServer(a)
 	require.NoError(t, srv.Listener.Close())
@@ -80,7 +80,7 @@ func statusOf(t *testing.T, base, token, body string) int {
 
 // A person signs in, allows a part, looks at what is connected, and ends it.
 func TestPersonAllowsAPartAndEndsIt(t *testing.T) {
-	base := serveApp(t)
+	base := serveApp(t, "")
 	b := browser.New(t)
 	b.Stop = callbackURI
 
@@ -113,7 +113,7 @@ func TestPersonAllowsAPartAndEndsIt(t *testing.T) {
 }
 
 func TestPersonDenies(t *testing.T) {
-	base := serveApp(t)
+	base := serveApp(t, "")
 	res, err := http.Post(base+"/oauth/register", "application/json",
 		strings.NewReader(`{"client_name":"Your Bank","redirect_uris":["`+callbackURI+`"],"token_endpoint_auth_method":"none"}`))
 	require.NoError(t, err)
@@ -148,4 +148,17 @@ func TestNobodyIsSignedInAutomaticallyElsewhere(t *testing.T) {
 	assert.ErrorContains(t, err, "loopback")
 	_, err = app.New(t.Context(), app.Config{URL: base, Auto: "u-9"})
 	assert.ErrorContains(t, err, "u-9")
+}
+
+// A client may ask that the user signs in now (OpenID Connect's prompt): who is
+// signed in automatically always does.
+func TestAutomaticSignInIsAlwaysFresh(t *testing.T) {
+	base := serveApp(t, "u-1")
+	for _, more := range []string{"", "&prompt=login", "&prompt=login"} {
+		b := browser.New(t)
+		b.Stop = callbackURI
+		b.Open(authorizeURL(base, documentID, "notes:read") + more)
+		require.NotNil(t, b.Answer, b.Page)
+		assert.NotEmpty(t, b.Answer.Query().Get("code"), more)
+	}
 }
