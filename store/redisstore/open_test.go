@@ -3,7 +3,6 @@ package redisstore_test
 import (
 	"context"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
@@ -140,7 +139,10 @@ func TestPrefixesAreSeparate(t *testing.T) {
 
 func TestOutageIsNotAnAnswer(t *testing.T) {
 	s := startServer(t)
-	client := redis.NewClient(&redis.Options{Addr: s.addr, MaxRetries: -1, DialerRetries: 1, DialTimeout: time.Second})
+	client := redis.NewClient(&redis.Options{
+		Addr: s.addr, MaxRetries: -1, DialerRetries: 1,
+		PoolSize: 100, // after so many failures to connect a client does not try for a second
+	})
 	t.Cleanup(func() { _ = client.Close() })
 	st := open(t, client, "p:", 3)
 	warmUp(t, st)

@@ -39,7 +39,7 @@ func shared(t testing.TB) *redis.Client {
 	require.NoError(t, err, "OAUTH_TEST_REDIS")
 	client := redis.NewClient(opts)
 	t.Cleanup(func() { _ = client.Close() })
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	if err := client.Ping(ctx).Err(); err != nil {
 		missing(t, "the Redis of OAUTH_TEST_REDIS", err)
@@ -130,10 +130,14 @@ var durable = []string{"--appendonly", "yes", "--appendfsync", "always"}
 // startServer starts a redis-server of its own for a test; args are settings.
 func startServer(t testing.TB, args ...string) *server {
 	t.Helper()
+	return startServerOn(t, freePorts(t, 1)[0], args...)
+}
+
+func startServerOn(t testing.TB, port string, args ...string) *server {
+	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		missing(t, "redis-server", err)
 	}
-	port := freePort(t)
 	s := &server{addr: "127.0.0.1:" + port, dir: t.TempDir()}
 	s.args = append([]string{
 		"--port", port, "--bind", "127.0.0.1", "--dir", s.dir, "--save", "",
@@ -144,12 +148,17 @@ func startServer(t testing.TB, args ...string) *server {
 	return s
 }
 
-func freePort(t testing.TB) string {
+// freePorts returns n ports on which nothing listens. None is given back before
+// all are known: they would not all be different.
+func freePorts(t testing.TB, n int) (ports []string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer l.Close()
+		ports = append(ports, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+	}
+	return ports
 }
 
 func (s *server) start(t testing.TB) {
@@ -161,7 +170,7 @@ func (s *server) start(t testing.TB) {
 	require.Eventually(t, func() bool {
 		err := client.Ping(context.Background()).Err()
 		return err == nil || redis.HasErrorPrefix(err, "NOAUTH")
-	}, 20*time.Second, 10*time.Millisecond, "redis-server does not answer; see %s", filepath.Join(s.dir, "log"))
+	}, time.Minute, 10*time.Millisecond, "redis-server does not answer; see %s", filepath.Join(s.dir, "log"))
 }
 
 // kill ends the server as a crash would: kill -9.
@@ -189,8 +198,10 @@ func startCluster(t testing.TB) *redis.ClusterClient {
 	const nodes = 3
 	var addrs []string
 	var clients []*redis.Client
-	for range nodes {
-		s := startServer(t, "--cluster-enabled", "yes", "--cluster-port", freePort(t), "--cluster-node-timeout", "5000")
+	ports := freePorts(t, 2*nodes)
+	for i := range nodes {
+		// A node that a busy machine holds up is not taken for a dead one.
+		s := startServerOn(t, ports[i], "--cluster-enabled", "yes", "--cluster-port", ports[nodes+i], "--cluster-node-timeout", "60000")
 		addrs = append(addrs, s.addr)
 		clients = append(clients, s.client(t))
 	}
@@ -211,7 +222,7 @@ func startCluster(t testing.TB) *redis.ClusterClient {
 		require.Eventually(t, func() bool {
 			info, err := c.ClusterInfo(ctx).Result()
 			return err == nil && containsAll(info, "cluster_state:ok", fmt.Sprintf("cluster_known_nodes:%d", nodes), "cluster_slots_assigned:16384")
-		}, 30*time.Second, 50*time.Millisecond, "the cluster does not form")
+		}, 2*time.Minute, 50*time.Millisecond, "the cluster does not form")
 	}
 	cluster := redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs})
 	t.Cleanup(func() { _ = cluster.Close() })
