@@ -19,6 +19,7 @@ import (
 
 	"github.com/seed-e797c9ce/oauth"
 	"github.com/seed-e797c9ce/oauth/cimd"
+	"github.com/seed-e797c9ce/oauth/internal/fetch"
 )
 
 // tarpit takes connections and never answers: TLS stalls at the handshake. It
@@ -90,6 +91,17 @@ func (c *counted) Close() error {
 // else is served as if nothing were. How fast is printed; that it is at all,
 // while every fetch is stalled, is what the test holds.
 func TestSEC241_StalledFetchesHoldUpNobodyElse(t *testing.T) {
+	for range 10 {
+		if stalledFetchesHoldUpNobodyElse(t) || t.Failed() {
+			return
+		}
+	}
+	t.Error("fetches have always given up before all was looked at")
+}
+
+// stalledFetchesHoldUpNobodyElse reports false if the machine was too busy to
+// show it: a fetch gives up after a while, whatever the reason.
+func stalledFetchesHoldUpNobodyElse(t *testing.T) bool {
 	pit := newTarpit(t)
 	f := newFixture(t, cimd.Config{HTTPClient: pit.client()}, nil)
 	_, _, err := f.p.RegisterClient(t.Context(), oauth.Client{ID: "app", Name: "App", Public: true, RedirectURIs: []string{cb}, Scopes: []string{"read"}})
@@ -122,6 +134,7 @@ func TestSEC241_StalledFetchesHoldUpNobodyElse(t *testing.T) {
 
 	var answered atomic.Int32
 	var browsers sync.WaitGroup
+	begin := time.Now()
 	for i := range 200 {
 		browsers.Go(func() {
 			w := httptest.NewRecorder()
@@ -130,14 +143,21 @@ func TestSEC241_StalledFetchesHoldUpNobodyElse(t *testing.T) {
 			answered.Add(1)
 		})
 	}
-	require.Eventually(t, func() bool { return pit.open.Load() == 32 && answered.Load() == 200-32 }, 10*time.Second, time.Millisecond)
+	for (pit.open.Load() != 32 || answered.Load() != 200-32) && time.Since(begin) < fetch.Timeout {
+		time.Sleep(time.Millisecond) // what it waits for are real sockets
+	}
 	during := p99()
-	assert.EqualValues(t, 32, pit.open.Load(), "all of them stalled all the time")
-	assert.EqualValues(t, 200-32, answered.Load())
-	t.Logf("p99 of other requests: %v before, %v while 32 fetches stall", before, during)
-
+	open, told := pit.open.Load(), answered.Load()
+	gaveUp := time.Since(begin) >= fetch.Timeout
 	pit.release()
 	browsers.Wait()
+	if gaveUp {
+		return false
+	}
+	assert.EqualValues(t, 32, open, "all of them stalled all the time")
+	assert.EqualValues(t, 200-32, told)
+	t.Logf("p99 of other requests: %v before, %v while 32 fetches stall", before, during)
 	assert.EqualValues(t, 32, pit.most.Load())
 	assert.Zero(t, pit.open.Load())
+	return true
 }
