@@ -176,8 +176,9 @@ func TestWait(t *testing.T) { Wait(3) }
 	})
 	s, err := instrument("p.go", 1)
 	require.NoError(t, err)
-	suite, err := newSuite(t.Context(), t.TempDir(), []string{"."}, []source{s}, regexp.MustCompile("^$"), 2*time.Second)
+	suite, err := newSuite(t.Context(), t.TempDir(), []string{"."}, []source{s}, regexp.MustCompile("^$"), time.Minute)
 	require.NoError(t, err)
 	require.Empty(t, suite.record(t.Context(), 1))
+	suite.timeout = 2 * time.Second // too little for a test that has to pass on a busy machine
 	assert.Equal(t, "TestWait", suite.killer(t.Context(), s.mutants[0]))
 }
