@@ -15,13 +15,15 @@ import (
 )
 
 // TestALockThatTakesTooLongIsTriedAgain holds a row, or the file, until the
-// driver has reported that the store's statement did not get it.
+// driver has reported that the store's statement did not get it. A statement
+// waits for a second, so that the lock is gone before the last try has given up,
+// on a busy machine too.
 func TestALockThatTakesTooLongIsTriedAgain(t *testing.T) {
 	kinds := []dbtest.Kind{
-		with(dbtest.Postgres, "lock", "lock_timeout=50ms"),
+		with(dbtest.Postgres, "lock", "lock_timeout=1s"),
 		with(dbtest.MySQL, "lock", "innodb_lock_wait_timeout=1"),
-		dbtest.FileWith("sqlite-file lock", "_pragma=busy_timeout(1)&_pragma=journal_mode(WAL)"),
-		dbtest.FileWith("sqlite-file lock without WAL", "_pragma=busy_timeout(1)"),
+		dbtest.FileWith("sqlite-file lock", "_pragma=busy_timeout(1000)&_pragma=journal_mode(WAL)"),
+		dbtest.FileWith("sqlite-file lock without WAL", "_pragma=busy_timeout(1000)"),
 	}
 	dbtest.Each(t, kinds, func(t *testing.T, k dbtest.Kind) {
 		d := k.Open(t)
@@ -53,9 +55,11 @@ func TestALockThatTakesTooLongIsTriedAgain(t *testing.T) {
 }
 
 // TestADeadlockIsTriedAgain lets the store wait for a transaction that then
-// waits for what the store has locked.
+// waits for what the store has locked. PostgreSQL ends the one that finds the
+// deadlock after it has waited for deadlock_timeout: the store, if by then the
+// transaction waits too.
 func TestADeadlockIsTriedAgain(t *testing.T) {
-	for _, k := range []dbtest.Kind{dbtest.Postgres, dbtest.MySQL} {
+	for _, k := range []dbtest.Kind{with(dbtest.Postgres, "deadlock", "deadlock_timeout=5s"), dbtest.MySQL} {
 		t.Run(k.Name, func(t *testing.T) {
 			d := k.Open(t)
 			db, recorder := d.Recorded(t)
