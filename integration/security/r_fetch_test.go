@@ -139,7 +139,11 @@ var fetchCases = []caseOf{
 	}},
 	{"SEC-241 documents that do not come", func(c *run) {
 		c = c.documents("stalled", func(*cimd.Config) {})
+		// They stall until the test lets them go, however long a busy machine takes
+		// to get there, or a minute if it cannot.
 		release := make(chan struct{})
+		let := sync.OnceFunc(func() { close(release) })
+		defer time.AfterFunc(time.Minute, let).Stop()
 		var running, most atomic.Int32
 		var ids []string
 		for i := range 40 {
@@ -149,10 +153,7 @@ var fetchCases = []caseOf{
 					most.Store(n)
 				}
 				defer running.Add(-1)
-				select {
-				case <-release:
-				case <-r.Context().Done():
-				}
+				<-release
 				http.NotFound(w, r)
 			})
 			ids = append(ids, id)
@@ -166,12 +167,11 @@ var fetchCases = []caseOf{
 				}
 			})
 		}
-		require.Eventually(c, func() bool { return running.Load() > 20 }, 4*time.Second, time.Millisecond)
-		start := time.Now()
+		require.Eventually(c, func() bool { return running.Load() > 20 }, 30*time.Second, time.Millisecond)
 		got := c.login(app)
 		c.ok(c.refresh(app, got.RefreshToken))
-		assert.Less(c, time.Since(start), 3*time.Second, "others are not held up")
-		close(release)
+		assert.Greater(c, running.Load(), int32(20), "others are not held up")
+		let()
 		wg.Wait()
 		require.LessOrEqual(c, most.Load(), int32(32))
 	}},
@@ -182,15 +182,15 @@ var fetchCases = []caseOf{
 		const id = "https://ages.example/app.json"
 		before := c.web.count(id)
 		c.web.serve(id, answering(200, document(id), "Cache-Control", "max-age=1000000000000", "Age", "-5"))
-		require.Eventually(c, func() bool { return c.askFor(id)[0].status == 200 && c.web.count(id)-before >= 3 }, 5*time.Second, 5*time.Millisecond, "asked for again, whatever it says")
+		require.Eventually(c, func() bool { return c.askFor(id)[0].status == 200 && c.web.count(id)-before >= 3 }, time.Minute, 5*time.Millisecond, "asked for again, whatever it says")
 		c.web.serve(id, answering(500, ""))
-		require.Eventually(c, func() bool { return c.askFor(id)[0].status == 400 }, 10*time.Second, 20*time.Millisecond, "used for ever while its origin fails")
+		require.Eventually(c, func() bool { return c.askFor(id)[0].status == 400 }, time.Minute, 20*time.Millisecond, "used for ever while its origin fails")
 
 		const broken = "https://ages-broken.example/app.json"
 		c.web.serve(broken, answering(200, document(broken)))
 		require.Equal(c, 200, c.askFor(broken)[0].status)
 		c.web.serve(broken, answering(200, document(broken, "client_id", evil)))
-		require.Eventually(c, func() bool { return c.askFor(broken)[0].status == 400 }, 5*time.Second, 20*time.Millisecond, "a document that became another's")
+		require.Eventually(c, func() bool { return c.askFor(broken)[0].status == 400 }, time.Minute, 20*time.Millisecond, "a document that became another's")
 
 		c = c.documents("defaults", func(*cimd.Config) {})
 		for _, control := range []string{"no-store", "max-age=0", "private, max-age=0", "max-age=-1", "max-age=x"} {

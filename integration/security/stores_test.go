@@ -62,7 +62,7 @@ func openRedis(t *testing.T) opened {
 	prefix := "test:" + rand.Text()[:12] + ":"
 	handle := func() (*redis.Client, store.Store) {
 		client := redis.NewClient(options)
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 		if err := client.Ping(ctx).Err(); err != nil {
 			message := "NOT RUN: Redis does not answer: " + err.Error() + ". Start it, or set OAUTH_TEST_REDIS."
