@@ -99,17 +99,18 @@ func TestARefreshThatLosesARaceIsJudgedAgain(t *testing.T) {
 	}
 }
 
-// Who hangs up while a secret is verified is not told that it was wrong, nor is
-// the log.
-func TestASecretThatNobodyWaitsForIsNotWrong(t *testing.T) {
+// Who sends a wrong secret and hangs up raises no alarm of an outage.
+func TestHangingUpMakesNoOutageOfAWrongSecret(t *testing.T) {
 	f, s := betweenFixture(t)
 	for _, secret := range []string{"wrong", "wr+ng"} {
 		ctx, cancel := context.WithCancel(t.Context())
 		s.afterClient = cancel
 		_, err := f.p.AuthenticateClient(ctx, oauth.Credentials{ClientID: "cc", Secret: secret, Basic: true})
-		assert.ErrorIs(t, err, oauth.ErrTemporarilyUnavailable)
-		assert.NotErrorIs(t, err, oauth.ErrInvalidClient)
+		assert.ErrorIs(t, err, oauth.ErrInvalidClient)
+		assert.ErrorIs(t, ctx.Err(), context.Canceled)
 	}
+	assert.Len(t, f.kinds(oauth.EventClientAuthFailed), 2)
+	assert.Empty(t, f.kinds(oauth.EventOutage))
 }
 
 func TestARaceThatNeverEnds(t *testing.T) {

@@ -94,7 +94,7 @@ func (p *Provider) authenticate(ctx context.Context, c Credentials) (*Client, er
 	}
 	err = p.secrets.verify(ctx, c.Secret, hashes)
 	switch {
-	case errors.Is(err, errSecretBusy), ctx.Err() != nil:
+	case errors.Is(err, errSecretBusy), err != nil && errors.Is(err, ctx.Err()): // not compared
 		return nil, outage("client secret", err)
 	case reason != nil:
 		return nil, invalidClient("%w", reason)

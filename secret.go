@@ -109,11 +109,15 @@ func (s *secretChecker) compare(ctx context.Context, hash, secret string) error 
 		return errSecretBusy
 	}
 	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	case <-ctx.Done():
-		return ctx.Err()
+	case s.slots <- struct{}{}: // even if nobody waits for the answer any more: it is soon known
+	default:
+		select {
+		case s.slots <- struct{}{}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
+	defer func() { <-s.slots }()
 	err := bcrypt.CompareHashAndPassword([]byte(hash), []byte(secret))
 	switch {
 	case err == nil:

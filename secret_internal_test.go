@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -111,6 +112,33 @@ func TestWhatCannotBeVerifiedNowIsNotWrong(t *testing.T) {
 	}
 	s.remember("secret", hash)
 	assert.NoError(t, s.verify(t.Context(), "secret", []string{hash}), "one that matched before needs no turn")
+}
+
+// A secret that nobody has compared, because who sent it hung up before its
+// turn, was not wrong.
+func TestHangingUpBeforeItsTurnMakesNoWrongSecret(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, err := New(Config{
+			Issuer: "https://as.example", Store: store.NewMemory(), LoginURL: "/login",
+			Session: func(*http.Request) (Session, error) { return Session{}, nil }, Policy: Policy{BcryptCost: bcrypt.MinCost},
+		})
+		require.NoError(t, err)
+		for range cap(p.secrets.slots) {
+			p.secrets.slots <- struct{}{}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		got := make(chan error)
+		go func() {
+			_, err := p.authenticate(ctx, Credentials{ClientID: "nobody", Secret: "guess", Basic: true})
+			got <- err
+		}()
+		synctest.Wait()
+		cancel()
+		err = <-got
+		assert.ErrorIs(t, err, ErrTemporarilyUnavailable)
+		assert.ErrorIs(t, err, context.Canceled)
+		assert.NotErrorIs(t, err, ErrInvalidClient)
+	})
 }
 
 // A secret that has matched costs no bcrypt run in either spelling, also when
