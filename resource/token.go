@@ -124,11 +124,12 @@ func (t *Token) Clone() *Token {
 		lists [6]string
 	}{Token: *t}
 	lists := append(append(c.lists[:0], t.Audience...), t.Scopes...)
-	if n := len(t.Audience); n > 0 {
+	n := len(t.Audience)
+	if t.Audience != nil { // an empty list may have room, which is not shared either
 		c.Audience = lists[:n:n]
 	}
-	if n := len(t.Scopes); n > 0 {
-		c.Scopes = lists[len(t.Audience):]
+	if t.Scopes != nil {
+		c.Scopes = lists[n:]
 	}
 	c.Confirmation, c.Claims = bytes.Clone(t.Confirmation), bytes.Clone(t.Claims)
 	return &c.Token
