@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -171,7 +172,7 @@ func (p *Provider) Approve(w http.ResponseWriter, r *http.Request, req *Authoriz
 		return nil
 	}
 	e := p.refused(r.Context(), Event{ClientID: req.Client.ID, Subject: session.Subject, Detail: "consent"}, err)
-	if e.Code == ErrInvalidRequest { // answered before: the client has had its code
+	if errors.Is(e, store.ErrExists) { // answered before: the client has had its code
 		p.errorPage(w, r, e)
 		return e
 	}

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -48,7 +49,7 @@ func (p *Provider) consentCovers(ctx context.Context, c *Client, subject string,
 	}
 	covered := consent.ClientHash == consentHash(c) && subset(resources, consent.Resources)
 	p.eachAgreed(scopes, resources, func(scope, resource string) {
-		covered = covered && slices.ContainsFunc(consent.Scopes, func(entry string) bool { return isAgreed(entry, scope, resource) })
+		covered = covered && isAgreed(consent.Scopes, scope, resource)
 	})
 	return covered, nil
 }
@@ -82,10 +83,15 @@ func agreed(scope, resource string) string {
 	return scope + " " + resource
 }
 
-// isAgreed reports whether entry is agreed(scope, resource), which it need not make.
-func isAgreed(entry, scope, resource string) bool {
-	name, at, _ := strings.Cut(entry, " ")
-	return name == scope && at == resource
+// isAgreed reports whether agreed(scope, resource), which it need not make, is in
+// a consent's list. Stores keep that in order, so that a request for much, of a
+// client that has been granted much, does not compare all with all.
+func isAgreed(list []string, scope, resource string) bool {
+	_, found := slices.BinarySearchFunc(list, scope, func(entry, scope string) int {
+		name, at, _ := strings.Cut(entry, " ")
+		return cmp.Or(strings.Compare(name, scope), strings.Compare(at, resource))
+	})
+	return found
 }
 
 // readable turns what is stored into what apps are told: scopes and resources,
@@ -108,6 +114,15 @@ func (p *Provider) grantConsent(ctx context.Context, c *Client, subject string, 
 	}
 	p.eachAgreed(scopes, resources, func(scope, resource string) { consent.Scopes = append(consent.Scopes, agreed(scope, resource)) })
 	err := p.cfg.Store.GrantConsent(ctx, consent)
+	if errors.Is(err, store.ErrInvalid) && consent.Check() == nil {
+		// Together with what was agreed to before it is more than a record holds.
+		// The old makes room, and is asked for again: else there would be no new
+		// consent for this user and client ever again.
+		_, err = p.cfg.Store.RevokeConsents(ctx, store.ConsentQuery{Subject: subject, ClientID: c.ID})
+		if err == nil {
+			err = p.cfg.Store.GrantConsent(ctx, consent)
+		}
+	}
 	if errors.Is(err, store.ErrInvalid) {
 		return errorf(ErrInvalidRequest, "the consent cannot be stored").because("%w", err)
 	}
@@ -148,8 +163,8 @@ func (p *Provider) CheckConsent(ctx context.Context, subject, clientID string, s
 }
 
 // GrantConsent records that the user has agreed to these scopes at these
-// resources, in addition to what was agreed to before. No resources: the
-// client's default.
+// resources, in addition to what was agreed to before; in its place, where one
+// record cannot hold both (store.MaxRecord). No resources: the client's default.
 func (p *Provider) GrantConsent(ctx context.Context, subject, clientID string, scopes, resources []string) error {
 	c, err := p.Client(ctx, clientID)
 	if err != nil {
