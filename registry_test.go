@@ -105,6 +105,7 @@ func TestExtensionEndpointsAreInTheMetadata(t *testing.T) {
 }
 
 func TestHooks(t *testing.T) {
+	const foreign = "evil-of-an-extension" // too long to be by chance part of a token
 	var refuse, veto error
 	f := extended(t, func(r *oauth.Registry) {
 		r.OnRequest(func(_ context.Context, v url.Values) (url.Values, error) {
@@ -126,12 +127,12 @@ func TestHooks(t *testing.T) {
 			if is.GrantType == "authorization_code" {
 				assert.Equal(t, []string{"app", "alice", "n"}, []string{is.Client.ID, is.Subject, is.Nonce})
 			}
-			is.Claims = map[string]any{"cnf": map[string]any{"jkt": "x"}, "sub": "evil", "scope": "evil"}
+			is.Claims = map[string]any{"cnf": map[string]any{"jkt": "x"}, "sub": foreign, "scope": foreign}
 			is.Scopes = is.Scopes[:1]
 			return veto
 		})
 		r.OnResponse(func(_ context.Context, _ *oauth.Issuance, res *oauth.TokenResponse) error {
-			res.Extra = map[string]any{"extra": "x", "access_token": "evil"}
+			res.Extra = map[string]any{"extra": "x", "access_token": foreign}
 			return refuse
 		})
 	})
@@ -149,7 +150,7 @@ func TestHooks(t *testing.T) {
 	got := f.ok(a)
 	assert.Equal(t, "read", got.Scope)
 	assert.Contains(t, a.body, `"extra":"x"`)
-	assert.NotContains(t, a.body, "evil")
+	assert.NotContains(t, a.body, foreign)
 	_, claims := claimsOf(t, got.AccessToken)
 	assert.Equal(t, []any{"alice", "read", map[string]any{"jkt": "x"}}, []any{claims["sub"], claims["scope"], claims["cnf"]})
 	i, err := f.p.Introspect(t.Context(), nil, got.AccessToken)
