@@ -188,6 +188,38 @@ var consentCases = []caseOf{
 		require.Equal(c, 200, elsewhere.status)
 		assert.Contains(c, elsewhere.body, mcpURI)
 	}},
+	{"SEC-110 reading here and writing there", func(c *run) {
+		const drafts = "https://api.example/drafts"
+		c = c.with("drafts", func(cfg *oauth.Config) { cfg.Resources = append(cfg.Resources, oauth.Resource{URI: drafts}) })
+		for _, client := range []string{app, conf, c.dcr, cimdApp} {
+			b := c.person()
+			ask := func(scope string, resources ...string) url.Values {
+				v := c.params(client, "scope", scope)
+				v["resource"] = resources
+				return v
+			}
+			agreed := []url.Values{ask("read", apiURI), ask("write", drafts)}
+			forms := make([]url.Values, len(agreed))
+			for i, v := range agreed {
+				forms[i] = b.consentForm(b.authorize(v))
+			}
+			for _, a := range c.burst(len(forms), func(i int) *http.Request { return b.request("POST", "/oauth/consent", forms[i]) }) {
+				require.Equal(c, 303, a.status, "%s", a)
+			}
+			for _, v := range []url.Values{ask("write", apiURI), ask("read", drafts), ask("read", apiURI, drafts), ask("write", apiURI, drafts), ask("read write", apiURI, drafts), ask("read write", drafts)} {
+				require.Equal(c, 200, b.authorize(v).status, "%s: nobody agreed to %s at %s", client, v["scope"], v["resource"])
+				v.Set("prompt", "none")
+				a := b.authorize(v)
+				require.NotContains(c, a.header.Get("Location"), "code=", client)
+				require.NotEqual(c, 200, a.status, client)
+			}
+			for i, v := range agreed {
+				got := c.ok(c.exchange(client, c.redirected(b.authorize(v), v.Get("redirect_uri"), v.Get("state")).Get("code"), "resource", ""))
+				require.Equal(c, []any{v.Get("scope"), v.Get("resource")}, []any{got.Scope, audience(c, got)}, i)
+				c.refused(c.refresh(client, got.RefreshToken, "scope", "read write"), 400, oauth.ErrInvalidScope)
+			}
+		}
+	}},
 	{"SEC-111 a stranger that has changed", func(c *run) {
 		for name, change := range map[string]func(k *oauth.Client){
 			"name":    func(k *oauth.Client) { k.Name = "Your bank" },
