@@ -303,3 +303,18 @@ func TestNoTokenHasWhatNobodyAgreedTo(t *testing.T) {
 		assert.Greater(t, n, 10, what)
 	}
 }
+
+// What is seen alone is seen together: signs for letters in a name, and signs or
+// another script beside it.
+func TestSEC106_SignsInANameAndSomethingBesideIt(t *testing.T) {
+	f := newFixture(t)
+	for _, name := range []string{
+		"Cl4ude公式アプリ", "公式G00gle", "C|audeアプリ", "Cl４ude公式", "Cl𝟒ude公式",
+		"Cl4ude!", "Cl4ude2", "G00gle★", "★Cl4ude★", "4Cl4ude", "V5 C0DE 2", "Micr0soft！公式",
+	} {
+		assert.Contains(t, f.pageOf(oauth.Client{Name: name}), mark, name)
+	}
+	for _, name := range []string{"公式4アプリ", "2048アプリ", "日本語★アプリ", "4公式 | 5公式", "!!! 404 !!!", "3D 2"} {
+		assert.NotContains(t, f.pageOf(oauth.Client{Name: name}), mark, name)
+	}
+}

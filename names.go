@@ -105,7 +105,7 @@ func (p *Provider) imitated(ctx context.Context, c *Client, document string, to 
 	}
 	own := p.names.known(ctx, p)
 	shown := plainName(c.Name)
-	for _, read := range []reading{plain, signs, latin} {
+	for _, read := range []reading{plain, signs, latin, signs | latin, signs | inner, signs | inner | latin} {
 		words := nameWords(shown, read)
 		for i := range words {
 			run := ""
@@ -185,13 +185,16 @@ func (b *nameBook) look(ctx context.Context, clients store.Clients) error {
 // skeleton is a name as the eye takes it: what looks alike has the same.
 func skeleton(name string) string { return strings.Join(nameWords(name, plain), "") }
 
-// reading is how a name is read: there is more than one way to hide another in it.
+// reading is how a name is read: there is more than one way to hide another in
+// it, and they go together.
 type reading int
 
 const (
-	plain reading = iota // words of letters, of any script
-	signs                // digits, and signs such as |, stand for letters
-	latin                // what is not written for Latin letters stands between words
+	signs reading = 1 << iota // digits, and signs such as |, stand for letters
+	latin                     // what is not written for Latin letters stands between words
+	inner                     // signs that stand for letters do so within a word, not before or after it
+
+	plain reading = 0 // words of letters, of any script
 )
 
 var pairs = strings.NewReplacer("vv", "w", "rn", "m") // of letters that look like one
@@ -206,14 +209,14 @@ func nameWords(name string, read reading) []string {
 		switch to := lookAlike(unicode.ToLower(lookAlike(r))); {
 		case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
 			continue
-		case r >= '0' && r <= '9' || strings.ContainsRune(`|!$@/\`, r):
-			if read != signs {
+		case isSign(r):
+			if read&signs == 0 {
 				r = ' '
 			}
 		case to >= 'a' && to <= 'z': // letters, and letters in circles
 		case unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r): // letters that nobody sees
 			r = ' '
-		case unicode.IsLetter(r) && read != latin || read == signs && unicode.In(r, unicode.So, unicode.Sm):
+		case unicode.IsLetter(r) && read&latin == 0 || read&signs != 0 && isSymbol(r):
 		default:
 			r = ' '
 		}
@@ -225,11 +228,20 @@ func nameWords(name string, read reading) []string {
 	}
 	words := strings.Fields(b.String())
 	for i, word := range words {
+		if read&inner != 0 {
+			word = strings.TrimFunc(word, func(r rune) bool { return isSign(r) || isSymbol(r) })
+		}
 		word = strings.Map(func(r rune) rune { return lookAlike(unicode.ToLower(lookAlike(r))) }, word)
 		words[i] = pairs.Replace(word)
 	}
 	return words
 }
+
+// isSign reports whether r is a digit or sign that is written for a letter.
+func isSign(r rune) bool { return r >= '0' && r <= '9' || strings.ContainsRune(`|!$@/\`, r) }
+
+// isSymbol reports whether r could be meant for any letter.
+func isSymbol(r rune) bool { return unicode.In(r, unicode.So, unicode.Sm) }
 
 // inASCII is the ASCII character that is meant by one in full width, or by a
 // mathematical digit: the same letter, digit or sign in another shape.
