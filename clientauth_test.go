@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -228,6 +229,7 @@ func TestTrapsOfBcrypt(t *testing.T) {
 
 // A wrong secret costs a bcrypt run; how many go on or wait is bounded.
 func TestFloodOfWrongSecretsIsBounded(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4)) // one processor runs each to its end before it looks at the next
 	f := newFixture(t, func(c *oauth.Config) { c.Policy.BcryptCost = 6 })
 	f.own("flooded", "s")
 	client, secret := "cc", f.secrets["cc"]

@@ -36,7 +36,7 @@ func main() {
 	operations := newBench().operations()
 	printRatios(operations, chosen, *rounds, *size)
 	if runtime.NumCPU() > 1 {
-		printScaling(operations, chosen, *rounds/4, 10**size)
+		printScaling(operations, chosen, max(*rounds/4, 1), 10**size)
 	}
 }
 
