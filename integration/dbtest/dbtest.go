@@ -124,7 +124,7 @@ func (k Kind) Bare(t testing.TB) *Database {
 		d.Options = sqlstore.Options{Schema: random()}
 	}
 	d.DB = d.Pool(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	if err := d.DB.PingContext(ctx); err != nil {
 		absent(t, k.Name, err)

@@ -56,7 +56,7 @@ func (r *Redis) Start(ctx context.Context) error {
 	}
 	client := redis.NewClient(&redis.Options{Addr: r.Addr, MaxRetries: -1})
 	defer client.Close()
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for {
 		err := client.Ping(ctx).Err()
