@@ -157,7 +157,7 @@ func invalidClient(format string, args ...any) *Error {
 // and half of the clients in the field do not.
 func (p *Provider) authenticateRequest(ctx context.Context, r *http.Request, form url.Values) (*Client, error) {
 	c := Credentials{ClientID: form.Get("client_id"), Secret: form.Get("client_secret"), Form: form, TLS: r.TLS}
-	header := r.Header.Values("Authorization")
+	header := r.Header["Authorization"]
 	if len(header) == 0 {
 		return p.AuthenticateClient(ctx, c)
 	}

@@ -96,10 +96,11 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, *Error) {
 			return nil, errorf(ErrInvalidRequest, "parameters belong in the body, not in the URL")
 		}
 	}
-	if r.Header.Get("Content-Encoding") != "" {
+	// Header names are canonical as they come: no need to make them so again.
+	if strings.Join(r.Header["Content-Encoding"], "") != "" {
 		return nil, &Error{Code: ErrInvalidRequest, Description: "Content-Encoding is not supported", Status: http.StatusUnsupportedMediaType}
 	}
-	if types := r.Header.Values("Content-Type"); len(types) != 1 || !isForm(types[0]) {
+	if types := r.Header["Content-Type"]; len(types) != 1 || !isForm(types[0]) {
 		return nil, errorf(ErrInvalidRequest, "Content-Type must be application/x-www-form-urlencoded")
 	}
 	// Content-Length is what a stranger says: it makes room for a usual form.

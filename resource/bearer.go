@@ -15,7 +15,7 @@ import (
 // is an error, for there it ends up in logs, or in what a page can forge (OAuth
 // 2.1 §5.1.1). Errors wrap ErrNoToken or ErrInvalidRequest.
 func bearerToken(r *http.Request) (string, error) {
-	values := r.Header.Values("Authorization")
+	values := r.Header["Authorization"] // as it comes, names are canonical
 	if len(values) > 1 {
 		return "", malformed("more than one Authorization header")
 	}
