@@ -36,7 +36,7 @@ func main() {
 	operations := newBench().operations()
 	printRatios(operations, chosen, *rounds, *size)
 	if runtime.NumCPU() > 1 {
-		printScaling(operations, chosen, max(*rounds/4, 1), 10**size)
+		printScaling(operations, chosen, max(*rounds/2, 1), 20*time.Millisecond)
 	}
 }
 
@@ -56,12 +56,12 @@ func printRatios(operations []operation, chosen *regexp.Regexp, rounds, n int) {
 	}
 }
 
-func printScaling(operations []operation, chosen *regexp.Regexp, rounds, n int) {
+func printScaling(operations []operation, chosen *regexp.Regexp, rounds int, long time.Duration) {
 	fmt.Println("\n| operation | two processors make, of what one does | of the floor |")
 	fmt.Println("|---|---:|---:|")
 	for i := range operations {
 		if o := &operations[i]; chosen.MatchString(o.name) && o.target > 0 {
-			ours, floors := scaling(o, rounds, n)
+			ours, floors := scaling(o, rounds, long)
 			fmt.Printf("| %s | %.2f | %.2f |\n", o.name, ours, floors)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -36,7 +37,7 @@ func TestTheTablesHaveALineForWhatIsChosen(t *testing.T) {
 		assert.Regexp(t, `\| `+name+` \| \d+ \| \d+ \| \d+\.\d\d \| \d\.\d\d \| \d+ \| \d+ \|\n`, text)
 	}
 	assert.NotContains(t, text, "JWKS")
-	text = printed(t, func() { printScaling(operations, chosen, 2, 10) })
+	text = printed(t, func() { printScaling(operations, chosen, 2, time.Millisecond) })
 	assert.Regexp(t, `\| metadata \| \d+\.\d\d \| \d+\.\d\d \|\n`, text)
 	assert.NotContains(t, text, "JWKS")
 	text = printed(t, func() { printGrowth(20_000, 1, 3) })

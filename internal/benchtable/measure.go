@@ -161,9 +161,11 @@ func (m *hand) allocsOf(h http.Handler, b batch) float64 {
 }
 
 // scaling is how many times the requests of one core two cores make, of an
-// operation and of its floor.
-func scaling(o *operation, rounds, n int) (ours, floors float64) {
+// operation and of its floor. A core works for about so long at a time: what
+// happens once in a while, such as a garbage collection, happens to all.
+func scaling(o *operation, rounds int, long time.Duration) (ours, floors float64) {
 	var m hand
+	n := max(int(long/m.run(o, 100)), 1)
 	requests := o.floorRequests
 	if requests == nil {
 		requests = o.requests
