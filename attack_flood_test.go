@@ -123,10 +123,9 @@ func TestAFloodOfUnauthenticatedRequestsLeavesNothingBehind(t *testing.T) {
 	assert.Empty(t, consents)
 }
 
-// SEC-137: neither text nor time tells a wrong secret from an unknown client. A
-// client that is found has its record decoded, which takes about a microsecond;
-// what hides that is bcrypt, here at a sixteenth of its default cost. Run it with
-// OAUTH_TIMING=20000 on a quiet machine for the whole of it.
+// SEC-137: neither text nor time tells a wrong secret from an unknown client, at
+// a sixteenth of bcrypt's default cost. Run it with OAUTH_TIMING=20000 on a quiet
+// machine for the whole of it.
 func TestAWrongSecretAndAnUnknownClientCannotBeToldApart(t *testing.T) {
 	if raceDetector {
 		t.Skip("times under the race detector say nothing; CI runs this without it")

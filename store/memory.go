@@ -21,6 +21,8 @@ import (
 // The zero Memory cannot be used; call [NewMemory].
 type Memory struct {
 	clients, codes, tokens, consents *table
+
+	nobody record // of no client
 }
 
 // The fields of each table, and the orders that they are kept in.
@@ -39,6 +41,7 @@ func NewMemory() *Memory { return newMemory(32) }
 // looks at all of them has less to do.
 func newMemory(shards int) *Memory {
 	return &Memory{
+		nobody:  nobody(),
 		clients: newTable(shards, layout{fields: 1, key: 1, orders: []orderBy{{group: -1, id: 0}}}),
 		codes:   newTable(shards, layout{fields: 2, key: 2}),
 		tokens: newTable(shards, layout{fields: 3, key: 1, orders: []orderBy{
