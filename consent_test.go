@@ -344,3 +344,34 @@ func TestCreateAuthorizationCodeByHand(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "read", res.Scope)
 }
+
+func TestConsentOfWhatIsNotThere(t *testing.T) {
+	f := newFixture(t, func(c *oauth.Config) { c.Scopes["bare"] = "" })
+	ctx := t.Context()
+	_, err := f.p.CheckConsent(ctx, "alice", "app", []string{"read"}, []string{"https://x.example"})
+	assert.ErrorIs(t, err, oauth.ErrInvalidTarget, "a resource that there is not")
+
+	require.NoError(t, f.p.GrantConsent(ctx, "alice", "self", []string{"read"}, nil))
+	require.NoError(t, f.store.DeleteClient(ctx, "self")) // its registration expired
+	list, err := f.p.Consents(ctx, "alice")
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+	assert.Nil(t, list[0].Client, "a client that is gone")
+	assert.Equal(t, []string{"read"}, list[0].Scopes)
+
+	f.change("app", func(c *oauth.Client) { c.Scopes = append(c.Scopes, "bare") })
+	page := f.authorize(alice(), authorization("app", "scope", "bare"))
+	assert.Regexp(t, `value="bare"[^<]*>\s*<span>bare`, page.body, "a scope without a line")
+}
+
+func TestConsentWithoutResources(t *testing.T) {
+	f := newFixture(t, func(c *oauth.Config) { c.Resources = nil })
+	f.change("app", func(c *oauth.Client) { c.Resources = nil })
+	require.NoError(t, f.p.GrantConsent(t.Context(), "alice", "app", []string{"write", "read"}, nil))
+	stored, err := f.store.Consent(t.Context(), "alice", "app")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"read", "write"}, stored.Scopes)
+	ok, err := f.p.CheckConsent(t.Context(), "alice", "app", []string{"read"}, nil)
+	require.NoError(t, err)
+	assert.True(t, ok)
+}
