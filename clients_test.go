@@ -187,7 +187,7 @@ func TestRedirectURIsAreJudgedAtRegistration(t *testing.T) {
 		"http://app.example/cb", "http://127.0.0.1.evil.test/cb", "http://127.0.0.1:80@evil.test/cb", "http://localhost.evil.test/", "http://127.0.0.2/cb",
 		"http://127.0.0.1:0/cb", "http://127.0.0.1:99999/cb", "http://127.0.0.1:080/cb", "http://127.0.0.1:/cb",
 		"https://app.example/cb#f", "https://app.example/cb#", "https://user@app.example/cb", "https://app.example@evil.test/cb",
-		"https:80/cb", "https://[zz]/cb", "https://[127.0.0.1]/cb", "https://[::1/cb", "https://app.example:80x/cb",
+		"https:80/cb", "https://[zz]/cb", "https://exa~mple.example/cb", "https://[::1%25eth0]/cb", "https://[127.0.0.1]/cb", "https://[::1/cb", "https://app.example:80x/cb",
 		"com.example.app://user@app.example/cb", "https://app.example/a\\b", "https://app.example/\x7f",
 		"https://*.example/cb", "https://app.example/*", "https://app.example/c b", "https://app.example\\@evil.test/", "https://app.example/\u0430",
 		"https://app.example/cb\r\nSet-Cookie:a=b", " https://app.example/cb", "https://app.example/cb?a=%zz",
