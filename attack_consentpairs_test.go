@@ -70,7 +70,9 @@ func TestLargeConsentsAreReadInNoTime(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, ok)
 	})
-	assert.Less(t, checked, 20*read, "reading it takes %v", read)
+	t.Logf("read in %v, checked in %v", read, checked)
+	// Looked up it is some ten times as much, compared with all of it a thousand.
+	assert.Less(t, checked, 200*read)
 }
 
 // A consent that has no room for another one must not be the end of the client.
