@@ -375,3 +375,38 @@ func TestConsentWithoutResources(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, ok)
 }
+
+// Who can plant a cookie in a browser cannot make it one that is easy to guess.
+func TestBrowserCookieThatWeDidNotMakeIsReplaced(t *testing.T) {
+	f := newFixture(t)
+	b := alice()
+	f.authorize(b, authorization("app"))
+	require.Len(t, b.cookies, 1)
+	for name, made := range b.cookies {
+		assert.Len(t, made, 43, "256 bits")
+		for _, planted := range []string{"", "short", made + "x", made[1:], "!" + made[1:]} {
+			b.cookies[name] = planted
+			form := consentForm(t, f.authorize(b, authorization("app")))
+			assert.NotEqual(t, planted, b.cookies[name], "a cookie of its own")
+			assert.Len(t, b.cookies[name], 43)
+			own := b.cookies[name]
+			b.cookies[name] = planted
+			a := f.visit(b, "POST", "/oauth/consent", form)
+			assert.Equal(t, http.StatusForbidden, a.status, "%q: the page is bound to another cookie", planted)
+			b.cookies[name] = own
+		}
+		made = b.cookies[name]
+		f.authorize(b, authorization("app"))
+		assert.Equal(t, made, b.cookies[name], "one of ours stays")
+	}
+}
+
+func TestConsentFormThatIsTooLargeIsRefused(t *testing.T) {
+	f := newFixture(t)
+	b := alice()
+	form := consentForm(t, f.authorize(b, authorization("app")))
+	form.Set("more", strings.Repeat("x", 64<<10))
+	a := f.visit(b, "POST", "/oauth/consent", form)
+	assert.Equal(t, http.StatusForbidden, a.status)
+	assert.Empty(t, a.header.Get("Location"))
+}
