@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -22,11 +21,7 @@ import (
 	"github.com/seed-e797c9ce/oauth/examples/mcp/app"
 )
 
-func TestMain(m *testing.M) {
-	program.Main(main)
-	slog.SetDefault(slog.New(slog.DiscardHandler))
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { program.Main(m, main) }
 
 // start runs the program and returns where it listens; stop ends it and returns
 // what it returned.

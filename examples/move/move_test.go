@@ -31,10 +31,7 @@ const (
 	callback = "http://127.0.0.1:1/callback"
 )
 
-func TestMain(m *testing.M) {
-	program.Main(main)
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { program.Main(m, main) }
 
 var secret = []byte(strings.Repeat("test", 8))
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -17,11 +16,7 @@ import (
 	"github.com/seed-e797c9ce/oauth/examples/internal/program"
 )
 
-func TestMain(m *testing.M) {
-	program.Main(main)
-	slog.SetDefault(slog.New(slog.DiscardHandler))
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { program.Main(m, main) }
 
 func TestTheProgramRunsUntilASignal(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "quickstart.db")

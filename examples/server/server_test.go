@@ -26,11 +26,7 @@ import (
 	"github.com/seed-e797c9ce/oauth/examples/internal/program"
 )
 
-func TestMain(m *testing.M) {
-	program.Main(main)
-	slog.SetDefault(slog.New(slog.DiscardHandler))
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { program.Main(m, main) }
 
 // writeConfig writes config.json with a free port and these members instead.
 func writeConfig(t *testing.T, change map[string]any) (file, issuer string) {

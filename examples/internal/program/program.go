@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"os"
 	"os/exec"
 	"testing"
@@ -25,12 +26,15 @@ const (
 	within   = time.Minute             // for all that one program does
 )
 
-// Main is what TestMain calls first. It returns in the process of the tests only.
-func Main(main func()) {
+// Main is what TestMain calls: it runs the program where that is what the process
+// is for, and else the tests, with no log beside theirs. It does not return.
+func Main(m *testing.M, main func()) {
 	if os.Getenv(variable) != "" {
 		main()
 		os.Exit(0)
 	}
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	os.Exit(m.Run())
 }
 
 // Program is one that runs.

@@ -13,10 +13,7 @@ import (
 	"github.com/seed-e797c9ce/oauth/examples/internal/program"
 )
 
-func TestMain(m *testing.M) {
-	program.Main(echo)
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { program.Main(m, echo) }
 
 // echo is a program: it prints its arguments, and fails or waits if it is told.
 func echo() {
