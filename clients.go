@@ -84,8 +84,8 @@ func (p *Provider) RegisterClient(ctx context.Context, c Client) (created *Clien
 	return &c, secret, nil
 }
 
-// warnOfScopes tells the operator of scopes of his client's that nobody gets: a
-// name that is not spelled right, most of the time. What strangers say of
+// warnOfScopes tells the operator which scopes of a registered client nobody gets:
+// names that are not spelled right, most of the time. What strangers say of
 // themselves is not worth a line each.
 func (p *Provider) warnOfScopes(c *Client) {
 	if c.Trust != store.TrustRegistered {

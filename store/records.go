@@ -144,7 +144,7 @@ type Token struct {
 type Consent struct {
 	Subject    string
 	ClientID   string
-	Scopes     []string // opaque to the store: as the provider writes them, each with a space and the resource where it was agreed to
+	Scopes     []string // in a store: each with a space and the resource that it was agreed to for; from a Provider: names alone
 	Resources  []string
 	ClientHash Hash // of what the user was shown of a stranger; zero for a registered client
 	GrantedAt  time.Time
