@@ -1,6 +1,7 @@
 package oauth_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -16,16 +17,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-e797c9ce/oauth"
+	"github.com/seed-e797c9ce/oauth/store"
 )
 
 // many is a provider with n resources and 200 scopes, all of which "app" may
 // have and gets by default.
-func many(t *testing.T, n, uriLen int) (f *fixture, scopes, uris []string) {
+func many(t *testing.T, n, uriLen int, change ...func(*oauth.Config)) (f *fixture, scopes, uris []string) {
 	for i := range n {
 		uri := fmt.Sprintf("https://api.example/%02d/", i)
 		uris = append(uris, uri+strings.Repeat("x", uriLen-len(uri)))
 	}
-	f = newFixture(t, func(c *oauth.Config) {
+	f = newFixture(t, append(change, func(c *oauth.Config) {
 		for i := range 200 {
 			scopes = append(scopes, fmt.Sprintf("scope:%03d", i))
 			c.Scopes[scopes[i]] = ""
@@ -33,7 +35,7 @@ func many(t *testing.T, n, uriLen int) (f *fixture, scopes, uris []string) {
 		for _, uri := range uris {
 			c.Resources = append(c.Resources, oauth.Resource{URI: uri})
 		}
-	})
+	})...)
 	f.change("app", func(c *oauth.Client) { c.Scopes, c.DefaultScopes = scopes, nil })
 	return f, scopes, uris
 }
@@ -88,6 +90,40 @@ func TestConsentThatIsFullMakesRoom(t *testing.T) {
 	c, err := f.p.Consent(t.Context(), "alice", "app")
 	require.NoError(t, err)
 	assert.Equal(t, uris[10:], c.Resources)
+}
+
+// keeper is a store that can be told to delete no consent.
+type keeper struct {
+	store.Store
+	down bool
+}
+
+func (s *keeper) RevokeConsents(ctx context.Context, q store.ConsentQuery) (int, error) {
+	if s.down {
+		return 0, errDown
+	}
+	return s.Store.RevokeConsents(ctx, q)
+}
+
+// A store that fails while room is made is an outage, loses nothing, and is no
+// reason why a second try should fail.
+func TestOutageWhileAConsentMakesRoom(t *testing.T) {
+	s := &keeper{}
+	f, scopes, uris := many(t, 20, 80, func(c *oauth.Config) { s.Store, c.Store = c.Store, s })
+	grant := func(part []string) error { return f.p.GrantConsent(t.Context(), "alice", "app", scopes, part) }
+	agreed := func(part []string) bool {
+		ok, err := f.p.CheckConsent(t.Context(), "alice", "app", scopes, part)
+		require.NoError(t, err)
+		return ok
+	}
+	require.NoError(t, grant(uris[:10]))
+	s.down = true
+	assert.ErrorIs(t, grant(uris[10:]), oauth.ErrTemporarilyUnavailable)
+	assert.True(t, agreed(uris[:10]))
+	assert.False(t, agreed(uris[10:]))
+	s.down = false
+	require.NoError(t, grant(uris[10:]))
+	assert.True(t, agreed(uris[10:]))
 }
 
 // The client learns that it has asked for too much, and can ask for less.
