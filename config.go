@@ -224,8 +224,8 @@ func (c *Config) check() error {
 	if u, err := url.Parse(c.LoginURL); err != nil || strings.HasPrefix(c.LoginURL, "//") || c.LoginURL != "" && !strings.HasPrefix(c.LoginURL, "/") && (u.Scheme != "https" && u.Scheme != "http" || u.Host == "") {
 		wrong("Config.LoginURL must be a path, such as /login, or an http URL")
 	}
-	if c.Prefix != "" && (!strings.HasPrefix(c.Prefix, "/") || strings.ContainsAny(c.Prefix, "?#%{} ") || strings.Contains(c.Prefix, "//")) {
-		wrong("Config.Prefix must be a plain path that begins with a slash")
+	if c.Prefix != "" && !plainPath(c.Prefix) {
+		wrong("Config.Prefix must be a plain path that begins with a slash, without escapes, empty or dot segments (RFC 3986, section 3.3)")
 	}
 	for _, name := range slices.Sorted(mapKeys(c.Scopes)) {
 		if !validScopeName(name) {
@@ -323,10 +323,30 @@ func checkIssuer(issuer string) error {
 		return errors.New("oauth: Config.Issuer must not end with a slash: clients compare it byte for byte")
 	case u.RawQuery != "" || u.Fragment != "" || u.User != nil || strings.ContainsAny(issuer, "?#"):
 		return errors.New("oauth: Config.Issuer must have no query, fragment or user (RFC 8414, section 2)")
-	case strings.ToLower(u.Host) != u.Host || u.EscapedPath() != u.Path || strings.ContainsAny(u.Path, "{} "):
-		return errors.New("oauth: Config.Issuer must be written plainly: host in lower case, path without escapes")
+	case strings.ToLower(u.Host) != u.Host || !plainAuthority(u.Host) || u.Path != "" && !plainPath(u.Path) || u.Scheme+"://"+u.Host+u.Path != issuer:
+		return errors.New("oauth: Config.Issuer must be written plainly: host in lower case and ASCII, path without escapes, empty or dot segments")
 	}
 	return nil
+}
+
+// plainPath reports whether a path is a URI's (RFC 3986 §3.3) and has one spelling
+// only: nothing is escaped, and there is nothing that a mux or a client cleans up.
+func plainPath(path string) bool {
+	rest, ok := strings.CutPrefix(path, "/")
+	if !ok {
+		return false
+	}
+	for segment := range strings.SplitSeq(rest, "/") {
+		if segment == "" || segment == "." || segment == ".." {
+			return false
+		}
+		for i := 0; i < len(segment); i++ {
+			if !isUnreserved(segment[i:i+1]) && strings.IndexByte("!$&'()*+,;=:@", segment[i]) < 0 {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func loopbackHost(host string) bool {

@@ -32,9 +32,11 @@ func TestConfigIsJudged(t *testing.T) {
 			func(c *oauth.Config) { c.Issuer = "https://u@auth.example" }, func(c *oauth.Config) { c.Issuer = "https://AUTH.example" },
 			func(c *oauth.Config) { c.Issuer = issuer + "/%61" }, func(c *oauth.Config) { c.Issuer = issuer + "/{x}" },
 			func(c *oauth.Config) { c.Issuer = "auth.example" }, func(c *oauth.Config) { c.Issuer = "ftp://auth.example" }, func(c *oauth.Config) { c.Issuer = "https://%zz" },
+			func(c *oauth.Config) { c.Issuer = issuer + "/a//b" }, func(c *oauth.Config) { c.Issuer = issuer + "/a/../b" }, func(c *oauth.Config) { c.Issuer = issuer + "/\u00e9" },
+			func(c *oauth.Config) { c.Issuer = "https://\u00e9.example" }, func(c *oauth.Config) { c.Issuer = "HTTPS://auth.example" }, func(c *oauth.Config) { c.Issuer = "https://auth.example:99999" },
 		},
 		"Config.LoginURL":           {func(c *oauth.Config) { c.LoginURL = "javascript:alert(1)" }, func(c *oauth.Config) { c.LoginURL = "login" }, func(c *oauth.Config) { c.LoginURL = "https://" }, func(c *oauth.Config) { c.LoginURL = "%zz" }},
-		"Config.Prefix":             {func(c *oauth.Config) { c.Prefix = "oauth" }, func(c *oauth.Config) { c.Prefix = "/{x}" }, func(c *oauth.Config) { c.Prefix = "//x" }},
+		"Config.Prefix":             {func(c *oauth.Config) { c.Prefix = "oauth" }, func(c *oauth.Config) { c.Prefix = "/{x}" }, func(c *oauth.Config) { c.Prefix = "//x" }, func(c *oauth.Config) { c.Prefix = "/a/../b" }, func(c *oauth.Config) { c.Prefix = "/." }, func(c *oauth.Config) { c.Prefix = "/a//b" }, func(c *oauth.Config) { c.Prefix = "/\u00e9" }, func(c *oauth.Config) { c.Prefix = "/a\\b" }, func(c *oauth.Config) { c.Prefix = "/%61" }},
 		"Config.Scopes":             {func(c *oauth.Config) { c.Scopes["a b"] = "" }, func(c *oauth.Config) { c.Scopes[""] = "" }},
 		"Config.Secret has 5 bytes": {func(c *oauth.Config) { c.Secret = []byte("short") }},
 		"Config.Secret has 0 bytes": {func(c *oauth.Config) { c.Secret = []byte{} }},
@@ -69,7 +71,7 @@ func TestConfigIsJudged(t *testing.T) {
 			assert.ErrorContains(t, err, want, "%s %d", want, i)
 		}
 	}
-	for _, good := range []string{"http://localhost:8080", "http://127.0.0.1:1", "http://[::1]:1", "https://auth.example/a/b", "https://auth.example:8443"} {
+	for _, good := range []string{"http://localhost:8080", "http://127.0.0.1:1", "http://[::1]:1", "https://auth.example/a/b", "https://auth.example/a!/b:c@d", "https://auth.example:8443"} {
 		cfg := base()
 		cfg.Issuer = good
 		_, err := oauth.New(cfg)

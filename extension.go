@@ -126,7 +126,7 @@ func (r *Registry) Handle(path, name string, h http.Handler) {
 }
 
 func (r *Registry) checkPath(path, name string) bool {
-	if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "{}?#% ") {
+	if !plainPath(path) {
 		r.fail("endpoint %q: the path must be plain and begin with a slash", path)
 		return false
 	}

@@ -1,8 +1,11 @@
 package oauth_test
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/base64"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strconv"
@@ -271,6 +274,9 @@ func FuzzConfig(f *testing.F) {
 	f.Add("http://localhost:1", "/", "https://x.example/?a", "a b", "urn:x")
 	f.Add("https://[::1", "x", "%zz", "", "#")
 	f.Add("https://a.example/b/c", "/a/b/", "//x", "\"", "https://A.example/")
+	f.Add("https://0", "/!", "/", "0", "a:0")
+	f.Add("https://[::1]/a;b", "/../x", "/", "0", "a:0")
+	f.Add("https://\u00e9.example/\u00e9", "/\u00e9", "/", "0", "a:0")
 	f.Fuzz(func(t *testing.T, iss, prefix, login, scope, resource string) {
 		cfg := (&fixture{store: store.NewMemory(), log: &syncBuffer{}}).config()
 		plain(&cfg)
@@ -284,16 +290,28 @@ func FuzzConfig(f *testing.F) {
 		if p.Metadata()["issuer"] != iss {
 			t.Fatalf("issuer %q became %v", iss, p.Metadata()["issuer"])
 		}
-		end, err := url.Parse(p.Metadata()["token_endpoint"].(string))
-		if err != nil {
-			t.Fatal(err)
+		mux := http.NewServeMux()
+		for path, h := range p.Routes() {
+			mux.Handle(path, h)
 		}
-		w := httptest.NewRecorder()
-		r := httptest.NewRequest("POST", "/", nil)
-		r.URL = end
-		p.ServeHTTP(w, r)
-		if w.Code != 400 {
-			t.Fatalf("the token endpoint %s of %q %q answers %d", end, iss, prefix, w.Code)
+		end := p.Metadata()["token_endpoint"].(string)
+		for _, h := range []http.Handler{p, mux} {
+			r, err := http.NewRequest("POST", end, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var wire bytes.Buffer
+			if err := r.Write(&wire); err != nil {
+				t.Fatal(err)
+			}
+			if r, err = http.ReadRequest(bufio.NewReader(&wire)); err != nil {
+				t.Fatal(err)
+			}
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if w.Code != 400 {
+				t.Fatalf("the token endpoint %s of %q %q answers %d", end, iss, prefix, w.Code)
+			}
 		}
 	})
 }
