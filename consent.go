@@ -19,7 +19,7 @@ type Consent = store.Consent
 // ConsentDetail is a consent as a page of connected apps shows it.
 type ConsentDetail struct {
 	Consent
-	Client   *Client   // nil if the client is gone
+	Client   *Client   // nil if the client is gone, or its metadata document cannot be had
 	LastUsed time.Time // of its authorizations; zero: never used
 }
 
@@ -200,13 +200,15 @@ func (p *Provider) RevokeConsent(ctx context.Context, subject, clientID string) 
 }
 
 // Consents lists what a user has agreed to, with each client and when it was
-// last used, for a page of connected apps: up to store.MaxPage of them.
+// last used, for a page of connected apps: up to store.MaxPage of them. A consent
+// whose client is gone and that nothing valid rests on is deleted and left out:
+// programs that register anew at each connection leave one every time.
 func (p *Provider) Consents(ctx context.Context, subject string) ([]ConsentDetail, error) {
 	consents, err := p.cfg.Store.ListConsents(ctx, subject, "", store.MaxPage)
 	if err != nil {
 		return nil, outage("list consents", err)
 	}
-	used := map[string]time.Time{}
+	used, valid := map[string]time.Time{}, map[string]bool{}
 	for after := ""; len(consents) > 0; {
 		page, err := p.cfg.Store.ListTokens(ctx, store.TokenQuery{Subject: subject}, after, store.MaxPage)
 		if err != nil {
@@ -215,6 +217,9 @@ func (p *Provider) Consents(ctx context.Context, subject string) ([]ConsentDetai
 		for _, t := range page {
 			if t.LastUsedAt.After(used[t.ClientID]) {
 				used[t.ClientID] = t.LastUsedAt
+			}
+			if t.RevokedAt.IsZero() && now().Before(t.ExpiresAt) {
+				valid[t.ClientID] = true
 			}
 		}
 		if len(page) < store.MaxPage {
@@ -229,6 +234,12 @@ func (p *Provider) Consents(ctx context.Context, subject string) ([]ConsentDetai
 		d.Client, err = p.findClient(ctx, c.ClientID)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return nil, outage("client", err)
+		}
+		if err != nil && !valid[c.ClientID] {
+			if _, err := p.cfg.Store.RevokeConsents(ctx, store.ConsentQuery{Subject: subject, ClientID: c.ClientID}); err != nil {
+				return nil, outage("delete consent", err)
+			}
+			continue
 		}
 		out = append(out, d)
 	}

@@ -351,17 +351,48 @@ func TestConsentOfWhatIsNotThere(t *testing.T) {
 	_, err := f.p.CheckConsent(ctx, "alice", "app", []string{"read"}, []string{"https://x.example"})
 	assert.ErrorIs(t, err, oauth.ErrInvalidTarget, "a resource that there is not")
 
-	require.NoError(t, f.p.GrantConsent(ctx, "alice", "self", []string{"read"}, nil))
-	require.NoError(t, f.store.DeleteClient(ctx, "self")) // its registration expired
-	list, err := f.p.Consents(ctx, "alice")
-	require.NoError(t, err)
-	require.Len(t, list, 1)
-	assert.Nil(t, list[0].Client, "a client that is gone")
-	assert.Equal(t, []string{"read"}, list[0].Scopes)
-
 	f.change("app", func(c *oauth.Client) { c.Scopes = append(c.Scopes, "bare") })
 	page := f.authorize(alice(), authorization("app", "scope", "bare"))
 	assert.Regexp(t, `value="bare"[^<]*>\s*<span>bare`, page.body, "a scope without a line")
+}
+
+// Self-registered clients expire, and their consents do not: a page of connected
+// apps would fill with what is gone.
+func TestConsentToAClientThatIsGoneIsForgottenOnceNothingRestsOnIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		ctx := t.Context()
+		f.login("loop")
+		for _, user := range []string{"alice", "bob"} {
+			require.NoError(t, f.p.GrantConsent(ctx, user, "self", []string{"read"}, nil))
+		}
+		require.NoError(t, f.p.GrantConsent(ctx, "alice", "app", []string{"read"}, nil))
+		f.login("app")
+		for _, gone := range []string{"self", "app", "loop"} {
+			require.NoError(t, f.store.DeleteClient(ctx, gone)) // its registration expired
+		}
+		names := func() (names []string) {
+			list, err := f.p.Consents(ctx, "alice")
+			require.NoError(t, err)
+			for _, c := range list {
+				assert.Nil(t, c.Client)
+				assert.Contains(t, c.Scopes, "read")
+				names = append(names, c.ClientID)
+			}
+			return names
+		}
+		assert.Equal(t, []string{"app", "loop"}, names(), "their tokens are valid")
+		_, err := f.p.Consent(ctx, "alice", "self")
+		assert.ErrorIs(t, err, store.ErrNotFound)
+		_, err = f.p.Consent(ctx, "bob", "self")
+		assert.NoError(t, err, "another user's")
+
+		_, err = f.store.RevokeTokens(ctx, store.TokenQuery{Subject: "alice", ClientID: "app"}, time.Now(), time.Now().Add(time.Hour))
+		require.NoError(t, err)
+		assert.Equal(t, []string{"loop"}, names(), "nothing is valid any more")
+		time.Sleep(31 * 24 * time.Hour)
+		assert.Empty(t, names(), "all has expired")
+	})
 }
 
 func TestConsentWithoutResources(t *testing.T) {

@@ -321,8 +321,16 @@ func TestStoreOutageInGo(t *testing.T) {
 		"GrantConsent":  func(f *fixture) error { return f.p.GrantConsent(ctx, "alice", "app", nil, nil) },
 		"RevokeConsent": func(f *fixture) error { _, err := f.p.RevokeConsent(ctx, "alice", "app"); return err },
 		"Consents":      func(f *fixture) error { _, err := f.p.Consents(ctx, "alice"); return err },
-		"RevokeUser":    func(f *fixture) error { _, err := f.p.RevokeUser(ctx, "alice", ""); return err },
-		"Cleanup":       func(f *fixture) error { _, err := f.p.Cleanup(ctx); return err },
+		"Consents, to a client that is gone": func(f *fixture) error {
+			gone := store.Consent{Subject: "alice", ClientID: "gone"}
+			if err := f.store.(*failing).Store.GrantConsent(ctx, gone); err != nil {
+				return err
+			}
+			_, err := f.p.Consents(ctx, "alice")
+			return err
+		},
+		"RevokeUser": func(f *fixture) error { _, err := f.p.RevokeUser(ctx, "alice", ""); return err },
+		"Cleanup":    func(f *fixture) error { _, err := f.p.Cleanup(ctx); return err },
 		"CreateAuthorizationCode": func(f *fixture) error {
 			req, err := f.p.ParseAuthorization(ctx, authorization("app"))
 			if err == nil {
