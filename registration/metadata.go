@@ -233,6 +233,9 @@ func public(link string) bool {
 	if err != nil || u.Scheme != "https" || u.User != nil || len(link) > 2048 {
 		return false
 	}
+	if strings.ContainsFunc(u.Host, func(r rune) bool { return r > '~' }) { // some digits and dots are others, until they are looked up
+		return false
+	}
 	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
 	labels := strings.Split(host, ".")
 	last := labels[len(labels)-1]
