@@ -63,7 +63,7 @@ func (cfg *Config) checkResource(wrong func(string, ...any)) *url.URL {
 		wrong("Config.Resource %s", err)
 		return nil
 	}
-	if p := u.EscapedPath(); p != "" && path.Clean(p) != strings.TrimSuffix(p, "/") && p != "/" {
+	if p := strings.TrimSuffix(u.EscapedPath(), "/"); p != "" && (p == "/" || path.Clean(p) != p) {
 		wrong("Config.Resource must have a path without empty, . and .. segments")
 	}
 	return u
@@ -139,7 +139,8 @@ func parseURL(s string) (*url.URL, error) {
 		return nil, errors.New("must be https, or http on a loopback address")
 	case u.User != nil || strings.Contains(s, "#"):
 		return nil, errors.New("must have no user and no fragment")
-	case u.Host != strings.ToLower(u.Host) || u.String() != s || strings.ContainsFunc(s, unsafeInURL):
+	case u.Host != strings.ToLower(u.Host) || u.String() != s || strings.ContainsFunc(s, unsafeInURL),
+		strings.Contains(u.Host, "%") || strings.HasSuffix(u.Host, ":"): // a host with escapes; a port that net/http leaves out
 		return nil, errors.New("must be written plainly: scheme and host in lower case, special characters escaped")
 	}
 	return u, nil

@@ -34,6 +34,8 @@ func FuzzConfig(f *testing.F) {
 	f.Add("http://127.0.0.1:8080/a/?x=%22&y", issuerURL, "", "x:", "a", "a")
 	f.Add("https://api.example/{x}/%7Bx%7D/", issuerURL, "", "", "~", "!")
 	f.Add("https://[::1]/a//b/../c%2F..", "https://", "", "//x", "\\", "é")
+	f.Add("https://api.example//", issuerURL, "", "", "", "")
+	f.Add("https://a%25b/c", issuerURL, "", "", "", "")
 	f.Add("https://api.example:443/a%0d%0ab?", issuerURL+"?", "", "", "offline_access", "\x7f")
 	f.Fuzz(func(t *testing.T, uri, issuer, name, docs, scope, needed string) {
 		cfg := resource.Config{Resource: uri, Issuers: []string{issuer}, Name: name, Documentation: docs, Verifier: resource.VerifierFunc(good)}
@@ -81,7 +83,7 @@ func FuzzConfig(f *testing.F) {
 		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &document))
 		require.Equal(t, []string{uri, issuer}, append([]string{document.Resource}, document.Issuers...))
 		require.Equal(t, cfg.Scopes, document.Scopes)
-		if utf8.ValidString(name + docs) {
+		if utf8.ValidString(name) && utf8.ValidString(docs) {
 			require.Equal(t, []string{name, docs}, []string{document.Name, document.Docs})
 		}
 
@@ -160,6 +162,7 @@ func FuzzServerMetadata(f *testing.F) {
 		`{"issuer":"https://login.example","introspection_endpoint":"https://login.example/introspect"}`,
 		`{"issuer":"https://login.example","introspection_endpoint":"https://elsewhere.example/introspect?a=%20b"}`,
 		`{"issuer":"https://login.example","introspection_endpoint":"http://localhost/introspect"}`,
+		`{"issuer":"https://login.example","introspection_endpoint":"https://login.example:/introspect"}`,
 		`{"issuer":"https://login.example","introspection_endpoint":"https://u:p@login.example/#x"}`,
 		`{"issuer":"https://login.example/","introspection_endpoint":"https://login.example/introspect"}`,
 		`{"issuer":"https://login.example","introspection_endpoint":"https://a.example/","Introspection_endpoint":"https://b.example/"}`,
