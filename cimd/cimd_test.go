@@ -214,6 +214,7 @@ func TestSEC231_SEC235_SEC236_SEC250_WhatIsNoClientIDIsNotFetched(t *testing.T) 
 		"https://app.example/./c", "https://app.example/../c", "https://app.example/a/%2e%2e/c", "https://app.example/%2E/c", "https://app.example/c#f", "https://app.example/c#",
 		"https://u@app.example/c", "https://u:p@app.example/c", `https://app.example\c`, "https://app.example/\tc", "https://app.example/c\n", "https://äpp.example/c", "https://app.example/ä",
 		"https://app.example/" + strings.Repeat("c", 2048), "javascript:alert(1)", "https://app.example/%zz",
+		"https://%c3%a9.example/c", "https://a%25b.example/c",
 		issuer + "/client.json", "https://auth.example:443/client.json",
 	} {
 		f.unknown(bad)

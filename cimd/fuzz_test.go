@@ -20,7 +20,7 @@ import (
 
 // What passes as an ID has one form, a named public host and a path.
 func FuzzParseID(f *testing.F) {
-	for _, seed := range []string{"https://app.example/c", "https://app.example:443/c?q", "https://127.0.0.1/c", "https://a.b/%2e%2e/c", "https://u@a.b/c#"} {
+	for _, seed := range []string{"https://app.example/c", "https://app.example:443/c?q", "https://127.0.0.1/c", "https://a.b/%2e%2e/c", "https://u@a.b/c#", "https://%c3%a9.example/c"} {
 		f.Add(seed)
 	}
 	s := &source{cfg: Config{}.withDefaults(), ownHost: "auth.example"}

@@ -52,7 +52,7 @@ func (s *source) parseID(id string) (*url.URL, bool) {
 		}
 	}
 	u, err := url.Parse(id)
-	if err != nil || u.User != nil || !strings.Contains(after, "/") || len(u.Path) < 2 {
+	if host, _, _ := strings.Cut(after, "/"); err != nil || u.User != nil || u.Host != host || len(u.Path) < 2 { // host: without escapes
 		return nil, false
 	}
 	for segment := range strings.SplitSeq(u.Path, "/") { // decoded: %2e%2e is .. , too
