@@ -204,18 +204,20 @@ func FuzzScope(f *testing.F) {
 }
 
 // FuzzCodeAndRefreshToken: no text that is near a code or refresh token is one,
-// and none of it revokes anything.
+// and none of it revokes anything. {id}, {code}, {access} and {refresh} are what
+// was given out.
 func FuzzCodeAndRefreshToken(f *testing.F) {
 	fx := newFixture(f, plain)
 	got := fx.login("app")
 	code := fx.code(alice(), authorization("app"))
 	id, _, _ := strings.Cut(got.RefreshToken, ".")
-	for _, s := range []string{"", "x", "..", id, id + "..", id + "." + strings.Repeat("A", 22) + "." + strings.Repeat("A", 43), got.AccessToken, code + "A", "\x00"} {
+	for _, s := range []string{"", "x", "..", "{id}", "{id}..", "{id}." + strings.Repeat("A", 22) + "." + strings.Repeat("A", 43), "{access}", "{code}A", " {refresh}", "\x00"} {
 		f.Add(s)
 	}
+	fill := strings.NewReplacer("{id}", id, "{code}", code, "{access}", got.AccessToken, "{refresh}", got.RefreshToken)
 	app := fx.client("app")
 	f.Fuzz(func(t *testing.T, s string) {
-		if s == code || s == got.RefreshToken {
+		if s = fill.Replace(s); s == code || s == got.RefreshToken {
 			return
 		}
 		if _, err := fx.p.Exchange(t.Context(), app, oauth.ExchangeRequest{Code: s, RedirectURI: appURI, CodeVerifier: verifier}); err == nil {
