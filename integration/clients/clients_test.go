@@ -77,21 +77,33 @@ func missing(t *testing.T, what string) {
 // run runs one of the scripts and returns what it did.
 func run(t *testing.T, args []string) (steps []string) {
 	t.Helper()
+	return start(t, args)(t)
+}
+
+// start starts one of the scripts; what it returns waits for the end of it, and
+// returns what it did.
+func start(t *testing.T, args []string) func(t *testing.T) (steps []string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
+	t.Cleanup(cancel)
 	node := exec.CommandContext(ctx, "node", args...)
 	node.Dir = "testdata"
 	node.Env = append(os.Environ(), fmt.Sprintf("ACCESS_TTL=%.0f", accessTTL.Seconds()))
-	out, err := node.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	for line := range strings.Lines(string(out)) {
-		if rest, ok := strings.CutPrefix(line, "ok "); ok {
-			name, detail, _ := strings.Cut(strings.TrimSpace(rest), ":")
-			steps = append(steps, name)
-			t.Log(name, detail)
+	var out bytes.Buffer
+	node.Stdout, node.Stderr = &out, &out
+	require.NoError(t, node.Start())
+	return func(t *testing.T) (steps []string) {
+		t.Helper()
+		require.NoError(t, node.Wait(), "%s", &out)
+		for line := range strings.Lines(out.String()) {
+			if rest, ok := strings.CutPrefix(line, "ok "); ok {
+				name, detail, _ := strings.Cut(strings.TrimSpace(rest), ":")
+				steps = append(steps, name)
+				t.Log(name, detail)
+			}
 		}
+		return steps
 	}
-	return steps
 }
 
 var (
@@ -131,11 +143,15 @@ func install(t *testing.T) {
 	require.NoError(t, installed)
 }
 
+// built is the folder of what build made.
+var built string
+
 var build = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "mcp")
 	if err != nil {
 		return "", err
 	}
+	built = dir
 	binary := filepath.Join(dir, "mcp")
 	cmd := exec.Command("go", "build", "-o", binary, "./mcp")
 	cmd.Dir = "../../examples"
@@ -191,8 +207,8 @@ func serve(t *testing.T) string {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if binary, err := build(); err == nil {
-		os.RemoveAll(filepath.Dir(binary))
+	if built != "" {
+		os.RemoveAll(built)
 	}
 	os.Exit(code)
 }
