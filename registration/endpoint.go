@@ -58,13 +58,13 @@ func (g *registration) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // register creates a client.
 func (g *registration) register(w http.ResponseWriter, r *http.Request) (*information, error) {
-	ctx, address := r.Context(), g.cfg.Address(r)
-	if wait, usedUp := g.limit.allow(address, now()); usedUp != nil {
+	ctx, address, open := r.Context(), g.cfg.Address(r), g.cfg.InitialAccessToken == nil
+	if wait, usedUp := g.limit.allow(address, time.Now(), open); usedUp != nil {
 		w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
 		return nil, &oauth.Error{Code: oauth.ErrTemporarilyUnavailable, Description: "too many registrations; try again later", Status: http.StatusTooManyRequests, Err: usedUp}
 	}
 	initial, ok := bearer(r)
-	if g.cfg.InitialAccessToken != nil && !ok {
+	if !open && !ok {
 		return nil, &oauth.Error{Code: ErrInvalidToken, Description: "registration needs an initial access token"}
 	}
 	m, all, err := g.readBody(w, r)
@@ -75,7 +75,7 @@ func (g *registration) register(w http.ResponseWriter, r *http.Request) (*inform
 	if err := g.judge(ctx, m, all, &c, address, false); err != nil {
 		return nil, err
 	}
-	if g.cfg.InitialAccessToken != nil {
+	if !open {
 		ok, err := g.cfg.InitialAccessToken(ctx, initial)
 		if err != nil {
 			return nil, fmt.Errorf("initial access token: %w", err)
@@ -83,6 +83,9 @@ func (g *registration) register(w http.ResponseWriter, r *http.Request) (*inform
 		if !ok {
 			return nil, &oauth.Error{Code: ErrInvalidToken, Description: "the initial access token is not valid"}
 		}
+		// It counts from here on. That others came in between is no reason to refuse
+		// a token that has just been spent.
+		g.limit.allow(address, time.Now(), true)
 	}
 	token := newToken()
 	if err := setData(&c, ownData{Token: digest(token), SoftwareID: m.SoftwareID, SoftwareVersion: m.SoftwareVersion, Statement: m.Statement}); err != nil {

@@ -29,9 +29,10 @@ func newLimiter(perAddress, perHour int) *limiter {
 	return &limiter{perAddress: perAddress, perHour: perHour, from: map[string]int{}}
 }
 
-// allow counts a registration, or returns what is used up, and how long to wait
-// for the next window.
-func (l *limiter) allow(address string, at time.Time) (wait time.Duration, usedUp error) {
+// allow reports what is used up, and how long to wait for the next window, or that
+// there is room for a registration, which it counts if it is to. A time that
+// time.Now returned goes on when the clock is set back.
+func (l *limiter) allow(address string, at time.Time, count bool) (wait time.Duration, usedUp error) {
 	address = network(address)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -45,8 +46,10 @@ func (l *limiter) allow(address string, at time.Time) (wait time.Duration, usedU
 	case l.from[address] >= l.perAddress:
 		return l.end.Sub(at), errPerAddress
 	}
-	l.total++
-	l.from[address]++
+	if count {
+		l.total++
+		l.from[address]++
+	}
 	return 0, nil
 }
 

@@ -126,7 +126,11 @@ func (g *registration) apply(m *metadata, c *oauth.Client) error {
 		c.AuthMethod = authBasic
 	}
 	c.Public = c.AuthMethod == authNone
-	c.Scopes, c.DefaultScopes = g.cfg.Scopes, g.reg.DefaultScopes(m.Scope, g.cfg.Scopes)
+	scopes := slices.Clone(g.cfg.Scopes)
+	if c.ID != "" { // an update: what the operator has taken from the client stays taken
+		scopes = slices.DeleteFunc(scopes, func(s string) bool { return !slices.Contains(c.Scopes, s) })
+	}
+	c.Scopes, c.DefaultScopes = scopes, g.reg.DefaultScopes(m.Scope, scopes)
 	c.Name, c.URI, c.LogoURI, c.PolicyURI, c.TOSURI, c.Contacts = m.Name, m.URI, m.LogoURI, m.PolicyURI, m.TOSURI, m.Contacts
 	// Keys are kept where they have a use only: a client that has keys gets no
 	// secret.

@@ -33,7 +33,8 @@ const (
 type Config struct {
 	// Scopes are all that a client that registered itself may ever ask for: the
 	// scope it registers with only becomes its default. Those that the provider
-	// does not have are never granted. Required if the provider has scopes.
+	// does not have are never granted. A client that updates its metadata keeps what
+	// it has of them, and gets no others. Required if the provider has scopes.
 	Scopes []string
 
 	// InitialAccessToken judges the token that a registration must then bring
