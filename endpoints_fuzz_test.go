@@ -296,7 +296,7 @@ func FuzzIntrospectAndRevoke(f *testing.F) {
 // FuzzBorrowedName puts what is no letter between the letters of a known name:
 // the page warns of it all the same.
 func FuzzBorrowedName(f *testing.F) {
-	for i, between := range []string{"", " ", ".", "\u200b", "\u0301", "4", "|", "™", "-_-", "️", "¹", "＿", "'"} {
+	for i, between := range []string{"", " ", ".", "\u200b", "\u0301", "4", "|", "™", "-_-", "️", "¹", "＿", "'", "\U0001d455"} {
 		f.Add(byte(i), between, uint32(1)<<i|1)
 		f.Add(byte(i), between, ^uint32(0))
 	}

@@ -260,7 +260,7 @@ func inASCII(r rune) rune {
 // written with by those who mean to deceive.
 func lookAlike(r rune) rune {
 	switch {
-	case r >= 0x1D400 && r <= 0x1D6A3: // mathematical letters, in alphabets of 26
+	case r >= 0x1D400 && r <= 0x1D6A3 && unicode.IsLetter(r): // mathematical letters, in alphabets of 26, with gaps
 		r = 'a' + (r-0x1D400)%26
 	case r >= 0x24B6 && r <= 0x24E9: // in circles
 		r = 'a' + (r-0x24B6)%26
