@@ -24,6 +24,9 @@ func TestConfigErrorsComeAllAtOnce(t *testing.T) {
 }
 
 func TestConfigIsJudged(t *testing.T) {
+	own := func(text string) func(*oauth.Config) {
+		return func(c *oauth.Config) { c.Templates = template.Must(template.New("").Parse(text)) }
+	}
 	base := func() oauth.Config { return (&fixture{store: store.NewMemory(), log: &syncBuffer{}}).config() }
 	for want, changes := range map[string][]func(c *oauth.Config){
 		"Config.Issuer": {
@@ -61,7 +64,20 @@ func TestConfigIsJudged(t *testing.T) {
 			func(c *oauth.Config) { c.Policy.PrivateUseSchemes = []string{"javascript"} }, func(c *oauth.Config) { c.Policy.PrivateUseSchemes = []string{"https"} },
 			func(c *oauth.Config) { c.Policy.PrivateUseSchemes = []string{"Cursor"} }, func(c *oauth.Config) { c.Policy.PrivateUseSchemes = []string{""} },
 		},
-		`"consent" nor "error"; defined templates are: "consent.html"`: {func(c *oauth.Config) { c.Templates = template.Must(template.New("consent.html").Parse("x")) }},
+		`"consent" nor "error"; defined templates are: "consent.html"`: {
+			func(c *oauth.Config) { c.Templates = template.Must(template.New("consent.html").Parse("x")) },
+			func(c *oauth.Config) {
+				c.Templates = template.Must(template.New("consent").New("consent.html").Parse("x")).Lookup("consent")
+			},
+		},
+		"can't evaluate field Client in": {own(`{{define "consent"}}{{.Client.Name}}{{.Interaction}}{{end}}`)},
+		"can't evaluate field Documnet":  {own(`{{define "consent"}}{{.Interaction}}{{if .Stranger}}{{.Documnet}}{{end}}{{end}}`)},
+		"can't evaluate field Message":   {own(`{{define "error"}}{{.Message}}{{end}}`)},
+		"non-text context":               {own(`{{define "consent"}}<a href="{{.Interaction}}{{end}}`)},
+		`no Interaction`:                 {own(`{{define "consent"}}<form method="post" action="{{.Action}}"><button name="decision" value="allow">{{end}}`)},
+		`no field named decision`:        {own(`{{define "consent"}}<form action="{{.Action}}"><input name="interaction" value="{{.Interaction}}">{{range .Scopes}}<input name="scope" value="{{.Name}}">{{end}}{{end}}`)},
+		`no Scopes`:                      {own(`{{define "consent"}}<form action="{{.Action}}"><input name="interaction" value="{{.Interaction}}"><button name="decision" value="allow">{{end}}`)},
+
 		"Extensions[0]": {func(c *oauth.Config) { c.Extensions = []oauth.Extension{nil} }},
 	} {
 		for i, change := range changes {

@@ -2,6 +2,7 @@ package oauth_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -298,11 +299,25 @@ func TestOwnConsentTemplate(t *testing.T) {
 	assert.ErrorIs(t, err, oauth.ErrInvalidRequest)
 	f.page(f.authorize(b, authorization("nobody")), 400)
 
-	broken := newFixture(t, func(c *oauth.Config) { c.Templates = template.Must(template.New("consent").Parse(`x{{.NoSuchField}}`)) })
+	// A function of the app's may fail for what New tries the page with, and for a
+	// request: only the second is one.
+	broken := newFixture(t, func(c *oauth.Config) {
+		logo := func(string) (string, error) { return "", errors.New("no logo") }
+		c.Templates = template.Must(template.New("consent").Funcs(template.FuncMap{"logo": logo}).Parse(`x{{logo .ClientName}}`))
+	})
 	w = &recorder{header: http.Header{}}
 	broken.p.ServeHTTP(w, b.request("GET", "/oauth/authorize?"+authorization("app").Encode(), nil))
 	assert.Equal(t, 500, w.status)
 	assert.Equal(t, "The page cannot be shown.\n", w.body.String(), "never half a page")
+}
+
+func TestOwnTemplatesHaveTheirFunctionsAndParts(t *testing.T) {
+	f := newFixture(t, func(c *oauth.Config) {
+		c.Templates = template.Must(template.New("").Funcs(template.FuncMap{"shout": strings.ToUpper}).Parse(
+			`{{define "consent"}}{{template "head" .}}<input name="interaction" value="{{.Interaction}}">{{end}}{{define "head"}}<h1>{{shout .ClientName}}</h1>{{end}}`))
+	})
+	assert.Contains(t, f.authorize(alice(), authorization("app")).body, "<h1>APP</h1>")
+	assert.Contains(t, f.authorize(alice(), authorization("nobody")).body, "This did not work", "the error page is the built-in one, with its own head")
 }
 
 type recorder struct {

@@ -3,12 +3,14 @@ package oauth
 import (
 	"bytes"
 	"embed"
+	"errors"
 	"fmt"
 	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	texttemplate "text/template"
 	"unicode"
 	"unicode/utf8"
 
@@ -42,41 +44,93 @@ type ConsentPage struct {
 // ScopeLine is a scope with the line that explains it.
 type ScopeLine struct{ Name, Description string }
 
-// loadPages returns the built-in templates, with the app's in their place.
-func loadPages(own *template.Template) (*template.Template, error) {
-	pages, err := template.ParseFS(pageFiles, "pages/*.html")
+// loadPages returns the built-in pages by name, with the app's in their place.
+// Each is executed in the set that it was parsed in: an app's template finds its
+// own functions and parts there, and none of its names changes a built-in page.
+func loadPages(own *template.Template) (map[string]*template.Template, error) {
+	builtin, err := template.ParseFS(pageFiles, "pages/*.html")
 	if err != nil {
 		return nil, err
 	}
+	pages := map[string]*template.Template{"form_post": builtin.Lookup("form_post.html")}
 	for _, name := range []string{"consent", "error"} {
-		if _, err := pages.AddParseTree(name, pages.Lookup(name+".html").Tree); err != nil {
-			return nil, err
-		}
+		pages[name] = builtin.Lookup(name + ".html")
 	}
 	if own == nil {
 		return pages, nil
 	}
+	names := own.DefinedTemplates()
 	if own, err = own.Clone(); err != nil { // fails for a set that was executed before
 		return nil, fmt.Errorf("oauth: Config.Templates: %w", err)
 	}
-	if own.Lookup("consent") == nil && own.Lookup("error") == nil {
-		return nil, fmt.Errorf(`oauth: Config.Templates has neither "consent" nor "error"%s: a file's template has the file's name, unless {{define "consent"}} is in it`, own.DefinedTemplates())
+	found := false
+	for _, name := range []string{"consent", "error"} {
+		if t := own.Lookup(name); t != nil && t.Tree != nil { // New(name) alone makes one without text
+			pages[name], found = t, true
+		}
 	}
-	for _, t := range own.Templates() {
-		if t.Tree == nil {
-			continue
-		}
-		if _, err := pages.AddParseTree(t.Name(), t.Tree); err != nil {
-			return nil, fmt.Errorf("oauth: Config.Templates: %w", err)
-		}
+	if !found {
+		return nil, fmt.Errorf(`oauth: Config.Templates has neither "consent" nor "error"%s: a file's template has the file's name, unless {{define "consent"}} is in it`, names)
 	}
 	return pages, nil
+}
+
+// tryPages executes the app's templates, so that a field that is misspelled or
+// forgotten is found when the program starts, and not by its users.
+func (p *Provider) tryPages() error {
+	if p.cfg.Templates == nil {
+		return nil
+	}
+	const sealed, scope, uri = "TheInteraction", "TheScope", "https://client.example/"
+	consent := ConsentPage{
+		ClientName: "Client", RedirectHost: "client.example", Username: "user", Resources: []string{p.cfg.Issuer},
+		Scopes: []ScopeLine{{scope, "Description"}}, Action: p.paths.consent, Interaction: sealed, Nonce: "nonce",
+		Request: &AuthorizationRequest{
+			Client: &Client{ID: "client", Name: "Client", RedirectURIs: []string{uri}}, RedirectURI: RedirectURI{uri}, Session: Session{Subject: "user"},
+			Scopes: []string{scope}, Resources: []string{p.cfg.Issuer}, MaxAge: -1, Params: url.Values{}, NeedsConsent: true, Interaction: sealed,
+		},
+	}
+	stranger := consent
+	stranger.Stranger, stranger.Loopback, stranger.Imitates, stranger.Document = true, true, "Client", "client.example"
+	stranger.ClientURI, stranger.PolicyURI, stranger.TOSURI = uri, uri, uri
+	refusal := ErrorPage{Error: *errorf(ErrInvalidRequest, "Description"), Nonce: "nonce"}
+	withReturn := refusal
+	withReturn.Return, withReturn.ReturnHost = uri, "client.example"
+
+	var shown bytes.Buffer
+	for _, try := range []struct {
+		name string
+		data any
+	}{{"error", refusal}, {"error", withReturn}, {"consent", stranger}, {"consent", consent}} {
+		shown.Reset()
+		err := p.pages[try.name].Execute(&shown, try.data)
+		if failed := (texttemplate.ExecError{}); errors.As(err, &failed) && errors.Unwrap(failed.Err) != nil {
+			return nil // a function of the app's, which may well need a real request
+		}
+		if err != nil {
+			return fmt.Errorf("oauth: Config.Templates: %w", err)
+		}
+	}
+	page := shown.String() // the one that is shown for a client that the operator registered
+	if !strings.Contains(page, sealed) {
+		return errors.New(`oauth: Config.Templates: "consent" shows no Interaction: put it into a hidden field named interaction`)
+	}
+	if !strings.Contains(page, p.paths.consent) {
+		return nil // posted to a handler of the app's, which names its fields itself
+	}
+	if !strings.Contains(page, scope) {
+		return errors.New(`oauth: Config.Templates: "consent" shows no Scopes: give each a checkbox named scope, or nothing is ever granted`)
+	}
+	if !strings.Contains(page, "decision") {
+		return errors.New(`oauth: Config.Templates: "consent" has no field named decision: give it buttons of that name with the values allow and deny`)
+	}
+	return nil
 }
 
 // render executes a template whole before the first byte goes out.
 func (p *Provider) render(w http.ResponseWriter, r *http.Request, status int, name, nonce, formAction string, data any) {
 	var page bytes.Buffer
-	if err := p.pages.ExecuteTemplate(&page, name, data); err != nil {
+	if err := p.pages[name].Execute(&page, data); err != nil {
 		p.refused(r.Context(), Event{Detail: "page " + name}, outage("template", err))
 		http.Error(w, "The page cannot be shown.", http.StatusInternalServerError)
 		return
@@ -163,7 +217,7 @@ func (p *Provider) respondFormPost(w http.ResponseWriter, r *http.Request, to Re
 	for _, name := range slices.Sorted(mapKeys(params)) {
 		data.Fields = append(data.Fields, field{name, params.Get(name)})
 	}
-	p.render(w, r, http.StatusOK, "form_post.html", data.Nonce, to.origin(), data)
+	p.render(w, r, http.StatusOK, "form_post", data.Nonce, to.origin(), data)
 }
 
 const maxShownName = 100 // characters

@@ -27,7 +27,7 @@ type Provider struct {
 	keys        *keys
 	sealInter   *sealer
 	sealLogin   *sealer
-	pages       *template.Template
+	pages       map[string]*template.Template
 	crossOrigin *http.CrossOriginProtection
 	names       nameBook
 
@@ -73,6 +73,9 @@ func New(cfg Config) (*Provider, error) {
 		return nil, fmt.Errorf("oauth: %w", err)
 	}
 	if p.pages, err = loadPages(cfg.Templates); err != nil {
+		return nil, err
+	}
+	if err := p.tryPages(); err != nil {
 		return nil, err
 	}
 	if err := p.crossOrigin.AddTrustedOrigin(p.origin); err != nil {
