@@ -39,7 +39,7 @@ func TestGoSDKConnectsUnattended(t *testing.T) {
 			assert.Equal(t, who+"read", c.call(s, "whoami"))
 			assert.Equal(t, who+"read write", c.call(s, "publish"))
 			assert.Equal(t, who+"read write", c.call(s, "whoami"))
-			c.world.assertDid(3, []string{wrongSecret})
+			c.world.assertGave(wrongSecret, issued)
 		})
 	})
 	t.Run("EnterpriseHandler", func(t *testing.T) {
@@ -65,7 +65,7 @@ func TestGoSDKConnectsUnattended(t *testing.T) {
 			assert.Equal(t, who, c.call(s, "whoami"))
 			time.Sleep(time.Minute)
 			assert.Equal(t, who, c.call(s, "publish"))
-			c.world.assertDid(2, []string{wrongSecret, wrongKey, wrongServer, wrongUser})
+			c.world.assertGave(wrongSecret, wrongKey, wrongServer, wrongUser, issued)
 		})
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -106,21 +107,40 @@ func (w *world) note(_ context.Context, e oauth.Event) {
 	w.events = append(w.events, e)
 }
 
-// did is how many tokens the provider gave, and its reasons for what it refused,
-// those that are repeated once: some clients try twice.
-func (w *world) did() (issued int, reasons []string) {
+// assertGave checks what the provider gave and refused, in order: issued, or the
+// reason why not. What is repeated counts once, since some clients try twice, and
+// a slow one needs another token.
+func (w *world) assertGave(want ...string) {
+	w.t.Helper()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	var gave []string
 	for _, e := range w.events {
-		if e.Kind == oauth.EventTokenIssued {
-			issued++
-		}
-		if e.Err != nil {
-			reasons = append(reasons, e.Err.Error())
+		switch {
+		case e.Kind == oauth.EventTokenIssued:
+			gave = append(gave, issued)
+		case e.Err != nil:
+			gave = append(gave, e.Err.Error())
 		}
 	}
-	return issued, slices.Compact(reasons)
+	gave = slices.Compact(gave)
+	if assert.Len(w.t, gave, len(want), strings.Join(gave, "\n")) {
+		for i := range want {
+			assert.Contains(w.t, gave[i], want[i])
+		}
+	}
 }
+
+// What the provider gives, and what it says of what it refuses.
+const (
+	issued        = "a token"
+	wrongSecret   = "the secret is wrong"
+	wrongKey      = "wrong signature"
+	wrongAudience = "aud must be the issuer"
+	wrongServer   = "its aud is not this server alone"
+	wrongUser     = "its user is unknown"
+	usedBefore    = "it was used before"
+)
 
 // account is all that a client has to know, as the scripts read it.
 type account struct {
@@ -189,8 +209,10 @@ type identityProvider struct {
 	t      *testing.T
 	url    string
 	client string // the client's ID at the provider
-	key    jose.Key
-	jwks   []byte
+
+	signIns atomic.Int32
+	key     jose.Key
+	jwks    []byte
 }
 
 // The client at the identity provider, which knows it by another name than the
@@ -214,6 +236,7 @@ func newIdentityProvider(t *testing.T, listen func(http.Handler) string) *identi
 		})
 	})
 	mux.HandleFunc("GET /authorize", func(w http.ResponseWriter, r *http.Request) {
+		i.signIns.Add(1)
 		q := r.URL.Query()
 		http.Redirect(w, r, q.Get("redirect_uri")+"?"+url.Values{"code": {"code"}, "state": {q.Get("state")}}.Encode(), http.StatusFound)
 	})
