@@ -213,8 +213,9 @@ func (p *Provider) handlerPath(path string) string {
 // path that is spelled with escapes (/oauth%2ftoken) is another one: what stands
 // in front may have rules for the plain one.
 func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	// RawPath is also set for a path like /a!, which package url would escape.
-	if h, ok := p.routes[r.URL.Path]; ok && (r.URL.RawPath == "" || r.URL.RawPath == r.URL.Path) {
+	// Not RawPath alone: it is empty for /a%21, as package url escapes that itself,
+	// and set for /a!.
+	if h, ok := p.routes[r.URL.Path]; ok && r.URL.EscapedPath() == r.URL.Path {
 		h.ServeHTTP(w, r)
 		return
 	}
