@@ -122,29 +122,31 @@ func (p *Provider) verifyAccessToken(ctx context.Context, token string) (*resour
 	case !record.RevokedAt.IsZero() || record.State != store.TokenActive:
 		return nil, fmt.Errorf("%w: the authorization was revoked", errBadToken)
 	}
-	if err := p.clientStands(ctx, t.ClientID, isUser); err != nil {
+	if err := p.clientStands(ctx, t, isUser); err != nil {
 		return nil, err
 	}
 	return t, nil
 }
 
 // clientStands refuses the tokens of a client that was disabled, and what a
-// client got for itself if it was deleted; deleting it has revoked the rest. For
-// a user's token it asks the store alone: whether a client's metadata document
-// can be fetched right now is nothing to a token that was issued. A client that
-// acts for itself may be one that only an extension knows.
-func (p *Provider) clientStands(ctx context.Context, id string, isUser bool) error {
-	c, err := p.cfg.Store.Client(ctx, id)
+// client got for itself if it was deleted, also if another one has its ID since;
+// deleting it has revoked the rest. For a user's token it asks the store alone:
+// whether a client's metadata document can be fetched right now is nothing to a
+// token that was issued. A client that acts for itself may be one that only an
+// extension knows.
+func (p *Provider) clientStands(ctx context.Context, t *resource.Token, isUser bool) error {
+	c, err := p.cfg.Store.Client(ctx, t.ClientID)
 	if errors.Is(err, store.ErrNotFound) && !isUser {
 		var other *Client
-		if other, err = p.findClient(ctx, id); err == nil {
+		if other, err = p.findClient(ctx, t.ClientID); err == nil {
 			c = *other
 		}
 	}
 	switch {
 	case errors.Is(err, store.ErrNotFound) && isUser:
 		return nil
-	case errors.Is(err, store.ErrNotFound):
+	case errors.Is(err, store.ErrNotFound),
+		err == nil && !isUser && c.CreatedAt.After(t.IssuedAt.Add(clockSkew)):
 		return fmt.Errorf("%w: the client is gone", errBadToken)
 	case err != nil:
 		return outage("client", err)
