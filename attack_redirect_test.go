@@ -2,6 +2,7 @@ package oauth_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"testing"
 
@@ -55,4 +56,39 @@ func TestStrangerWithPrivateUseAddressIsAskedForEveryTime(t *testing.T) {
 	require.NotEmpty(t, f.code(alice(), v))
 	assert.Equal(t, http.StatusOK, f.authorize(alice(), v).status)
 	assert.Equal(t, http.StatusBadRequest, f.authorize(alice(), authorization("native", "redirect_uri", uri, "prompt", "none")).status)
+}
+
+// With TLS or without: what is at an address of this machine is whatever program
+// the user has started, or somebody else has.
+func TestLoopbackAddressWithTLSIsALoopbackAddress(t *testing.T) {
+	f := newFixture(t)
+	for i, uri := range []string{
+		"https://localhost:8443/cb", "https://LOCALHOST/cb", "https://localhost./cb", "https://app.localhost/cb", "https://127.0.0.1/cb", "https://127.8.9.10:8443/cb",
+		"https://[::1]:8443/cb", "https://[::ffff:127.0.0.1]/cb", "https://0.0.0.0/cb", "https://[::]/cb",
+	} {
+		id := fmt.Sprint("tls", i)
+		f.register(oauth.Client{ID: id, Public: true, Scopes: []string{"read"}, RedirectURIs: []string{uri}, Trust: store.TrustSelf})
+		v := authorization(id, "redirect_uri", uri)
+		require.NotEmpty(t, f.code(alice(), v), uri)
+		a := f.authorize(alice(), v)
+		assert.Equal(t, http.StatusOK, a.status, "%s: asked every time", uri)
+		assert.Contains(t, a.body, "a program on this computer", uri)
+	}
+	v := authorization("self")
+	require.NotEmpty(t, f.code(alice(), v))
+	assert.Equal(t, http.StatusSeeOther, f.authorize(alice(), v).status)
+}
+
+// Browsers read numbers as addresses, in more ways than people do: the page would
+// show one thing and mean another.
+func TestRedirectURIHostIsNoNumber(t *testing.T) {
+	f := newFixture(t)
+	for _, host := range []string{"2130706433", "0x7f000001", "0x7F.1", "127.1", "0177.0.0.1", "127.0.0.01", "0", "app.0x1", "127.0.0.1.", "1.2.3.4.5", "app.example.0"} {
+		_, _, err := f.p.RegisterClient(t.Context(), oauth.Client{Public: true, RedirectURIs: []string{"https://" + host + "/cb"}})
+		assert.ErrorIs(t, err, oauth.ErrInvalidRedirectURI, host)
+	}
+	for _, host := range []string{"192.0.2.1", "192.0.2.1:8443", "1.example", "2130706433.example", "x1", "app.example."} {
+		_, _, err := f.p.RegisterClient(t.Context(), oauth.Client{Public: true, RedirectURIs: []string{"https://" + host + "/cb"}})
+		assert.NoError(t, err, host)
+	}
 }

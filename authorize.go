@@ -283,7 +283,7 @@ func (p *Provider) needsConsent(ctx context.Context, req *AuthorizationRequest) 
 	}
 	// A stranger's program that cannot be told from another one is asked for every
 	// time.
-	if asked || !req.RedirectURI.provesClient() && req.Client.Trust != store.TrustRegistered {
+	if asked || req.Client.Trust != store.TrustRegistered && !req.RedirectURI.provesClient() {
 		return true, false, nil
 	}
 	covered, err = p.consentCovers(ctx, req.Client, req.Session.Subject, req.Scopes, req.Resources)

@@ -38,14 +38,26 @@ func authority(rest string) string {
 // Loopback reports whether the address is on the user's own machine: a program
 // there, which anybody can have written, will get the code.
 func (u RedirectURI) Loopback() bool {
-	_, _, ok := cutLoopback(u.uri)
-	return ok
+	after, ok := strings.CutPrefix(u.uri, "https://")
+	if !ok {
+		_, _, ok = cutLoopback(u.uri)
+		return ok
+	}
+	host, _ := splitPort(authority(after))
+	if ip, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
+		ip = ip.Unmap()
+		return ip.IsLoopback() || ip.IsUnspecified() // which is connected to as if it were
+	}
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") // RFC 6761 §6.3
 }
 
 // provesClient reports whether only the client itself can be at the address. A
 // program on the user's own machine can be any program: it chooses its port, and
 // its private-use scheme (RFC 8252 §8.6).
-func (u RedirectURI) provesClient() bool { return strings.HasPrefix(u.uri, "https://") }
+func (u RedirectURI) provesClient() bool {
+	return strings.HasPrefix(u.uri, "https://") && !u.Loopback()
+}
 
 // origin returns scheme://host:port, or the scheme of a private-use address, as
 // a Content-Security-Policy source.
@@ -177,20 +189,33 @@ func checkRedirectURI(uri, applicationType string, privateUse []string) *Error {
 
 // plainAuthority reports whether a host, with or without port, is written in the
 // characters of names and addresses alone. Browsers decode others: a page that
-// shows them would show another site's name, in other letters.
+// shows them would show another site's name, in other letters. So they do with
+// numbers, such as 127.1, which have one spelling here.
 func plainAuthority(s string) bool {
-	host, port := s, "1"
-	if i := strings.LastIndexByte(s, ':'); i > strings.LastIndexByte(s, ']') {
-		host, port = s[:i], s[i+1:]
-	}
-	if rest, ok := cutPort(port); !ok || rest != "" {
-		return false
+	host, port := splitPort(s)
+	if port != "" {
+		if rest, ok := cutPort(port[1:]); !ok || rest != "" {
+			return false
+		}
 	}
 	if inner, ok := strings.CutPrefix(host, "["); ok {
 		ip, err := netip.ParseAddr(strings.TrimSuffix(inner, "]"))
 		return err == nil && ip.Is6() && ip.Zone() == "" && strings.HasSuffix(inner, "]")
 	}
+	labels := strings.Split(strings.TrimSuffix(host, "."), ".")
+	if last := labels[len(labels)-1]; last != "" && last[0] >= '0' && last[0] <= '9' { // no top-level domain does
+		_, err := netip.ParseAddr(host)
+		return err == nil
+	}
 	return host != "" && isUnreserved(host) && !strings.Contains(host, "~")
+}
+
+// splitPort splits host:port before its colon; without one, port is empty.
+func splitPort(s string) (host, port string) {
+	if i := strings.LastIndexByte(s, ':'); i > strings.LastIndexByte(s, ']') {
+		return s[:i], s[i:]
+	}
+	return s, ""
 }
 
 const (
