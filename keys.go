@@ -70,7 +70,7 @@ type keys struct {
 
 func (k *keys) ring(ctx context.Context) (*keyring, error) {
 	ring := k.current.Load()
-	if ring != nil && time.Now().UnixNano()-k.asked.Load() < int64(keyReload) {
+	if ring != nil && k.answered(keyReload) {
 		return ring, nil
 	}
 	if ring == nil {
@@ -86,13 +86,20 @@ func (k *keys) ring(ctx context.Context) (*keyring, error) {
 	return loaded, err
 }
 
+// answered reports whether the source has answered within this time. A clock that
+// was set back since cannot say.
+func (k *keys) answered(within time.Duration) bool {
+	ago := time.Now().UnixNano() - k.asked.Load()
+	return ago >= 0 && ago < int64(within)
+}
+
 // forUnknown asks again because a token names a key that is not known: another
 // instance may have made it. While the source fails, nobody can say.
 func (k *keys) forUnknown(ctx context.Context) (*keyring, error) {
 	k.loading.Lock()
 	defer k.loading.Unlock()
 	ring := k.current.Load()
-	if ring != nil && time.Now().UnixNano()-k.asked.Load() < int64(unknownKeyWait) {
+	if ring != nil && k.answered(unknownKeyWait) {
 		return ring, k.broken
 	}
 	return k.load(ctx, ring)
