@@ -23,6 +23,8 @@ const (
 	fetchEvery  = time.Minute      // the least time between two requests for one key set
 	maxSets     = 1000
 	maxInFlight = 32 // requests under way
+	perMinute   = 100
+	perHost     = 10
 )
 
 var (
@@ -42,7 +44,7 @@ type keyCache struct {
 }
 
 func newKeyCache(c *http.Client) *keyCache {
-	return &keyCache{http: c, budget: fetch.NewBudget(), slots: make(chan struct{}, maxInFlight), sets: map[string]*keySet{}}
+	return &keyCache{http: c, budget: fetch.NewBudget(perMinute, perHost), slots: make(chan struct{}, maxInFlight), sets: map[string]*keySet{}}
 }
 
 // verify checks the signature with the client's own keys, wherever the header

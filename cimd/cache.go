@@ -20,10 +20,17 @@ type entry struct {
 }
 
 // cache is a bounded memory of entries. The one that is the first to become
-// stale makes room.
+// stale makes room, and what is no document before any document.
 type cache struct {
 	mu      sync.Mutex
 	entries map[string]entry
+}
+
+func (e entry) goesBefore(other entry) bool {
+	if (e.client == nil) != (other.client == nil) {
+		return e.client == nil
+	}
+	return e.fresh.Before(other.fresh)
 }
 
 const maxEntries = 1000
@@ -42,7 +49,7 @@ func (c *cache) put(id string, e entry) {
 	if _, known := c.entries[id]; !known && len(c.entries) >= maxEntries {
 		var oldest string
 		for other, e := range c.entries {
-			if oldest == "" || e.fresh.Before(c.entries[oldest].fresh) {
+			if oldest == "" || e.goesBefore(c.entries[oldest]) {
 				oldest = other
 			}
 		}

@@ -7,6 +7,11 @@
 // client (or, where enterprises do that for their users, when it comes), and kept
 // for as long as their HTTP headers say, within bounds. All users of a client
 // share its ID; what each of them has authorized stays apart.
+//
+// A process makes at most 100 requests a minute, 10 of them to one host, and 32
+// at a time. Anybody can use half of that up by naming URLs; the other half is
+// for documents of clients that somebody has granted something, so that a flood
+// of made-up URLs keeps out none but new clients, for as long as it lasts.
 package cimd
 
 import (
@@ -88,7 +93,7 @@ func extend(r *oauth.Registry, cfg Config) error {
 		bad("issuer: %w", err)
 		return errors.Join(errs...)
 	}
-	s := &source{cfg: cfg, reg: r, ownHost: issuer.Hostname(), cache: newCache(), budget: fetch.NewBudget(), slots: make(chan struct{}, maxInFlight), pinned: map[string]func() *oauth.Client{}}
+	s := &source{cfg: cfg, reg: r, ownHost: issuer.Hostname(), cache: newCache(), strangers: newShare(strangersInFlight), granted: newShare(grantedInFlight), pinned: map[string]func() *oauth.Client{}}
 	for id, document := range cfg.Pinned {
 		if _, ok := s.parseID(id); !ok {
 			bad("Config.Pinned: %q is no client ID", id)

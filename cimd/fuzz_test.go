@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/seed-e797c9ce/oauth"
-	"github.com/seed-e797c9ce/oauth/internal/fetch"
 	"github.com/seed-e797c9ce/oauth/internal/jose"
 	"github.com/seed-e797c9ce/oauth/store"
 )
@@ -57,7 +56,7 @@ func FuzzDocument(f *testing.F) {
 	f.Add([]byte(`{"client_id":"https://app.example/other.json","client_name":"App","redirect_uris":["https://app.example/cb"]}`))
 	f.Add([]byte(`[]`))
 	cfg := Config{Scopes: []string{"read", "write"}, HTTPClient: http.DefaultClient}.withDefaults()
-	s := &source{cfg: cfg, ownHost: "auth.example", cache: newCache(), budget: fetch.NewBudget(), slots: make(chan struct{}, 1), pinned: map[string]func() *oauth.Client{}}
+	s := &source{cfg: cfg, ownHost: "auth.example", cache: newCache(), pinned: map[string]func() *oauth.Client{}}
 	p, err := oauth.New(oauth.Config{
 		Issuer: "https://auth.example", Store: store.NewMemory(), LoginURL: "/login",
 		Session: func(*http.Request) (oauth.Session, error) { return oauth.Session{Subject: "alice"}, nil },

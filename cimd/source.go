@@ -18,12 +18,48 @@ import (
 )
 
 const (
-	maxInFlight = 32
 	maxDocument = 64 << 10
 	maxID       = 2048
 	failedFor   = time.Minute // how long a failure is believed
 	failureStep = time.Second // failures take a multiple of it, whatever the reason
 )
+
+// Requests go out in two shares: what is for the documents of clients that
+// somebody has granted something, and what is for anybody. A limit for a domain
+// and all its hosts is not among them: a host that is made up needs no domain,
+// and which domains belong to many people only a list could say.
+const (
+	perMinute         = 50 // of each share
+	perHost           = 5
+	strangersInFlight = 24
+	grantedInFlight   = 8
+)
+
+// share is a part of the requests that may be made.
+type share struct {
+	budget *fetch.Budget
+	slots  chan struct{} // requests under way
+}
+
+func newShare(inFlight int) share {
+	return share{fetch.NewBudget(perMinute, perHost), make(chan struct{}, inFlight)}
+}
+
+// take makes room for a request to a host, until release, or says that there is
+// none.
+func (s share) take(host string) (release func(), ok bool) {
+	select {
+	case s.slots <- struct{}{}:
+		release = func() { <-s.slots }
+	default:
+		return nil, false
+	}
+	if !s.budget.Spend(host, time.Now()) {
+		release()
+		return nil, false
+	}
+	return release, true
+}
 
 // source is where clients with documents come from.
 type source struct {
@@ -32,8 +68,8 @@ type source struct {
 	ownHost string
 	pinned  map[string]func() *oauth.Client
 	cache   *cache
-	budget  *fetch.Budget
-	slots   chan struct{} // requests under way
+
+	strangers, granted share
 
 	mu    sync.Mutex
 	calls map[string]chan struct{} // closed when the fetch of the ID has ended
@@ -136,8 +172,12 @@ func (s *source) known(ctx context.Context, id string) (bool, error) {
 	if s.has("authorization_grant_profiles_supported", profileIDJAG) {
 		return true, nil
 	}
-	granted, err := s.reg.Config().Store.ListTokens(ctx, store.TokenQuery{ClientID: id}, "", 1)
-	return len(granted) > 0, err
+	return s.hasGrant(ctx, id)
+}
+
+func (s *source) hasGrant(ctx context.Context, id string) (bool, error) {
+	list, err := s.reg.Config().Store.ListTokens(ctx, store.TokenQuery{ClientID: id}, "", 1)
+	return len(list) > 0, err
 }
 
 // Why there is no client, for the log; to the outside they are one.
@@ -270,16 +310,30 @@ func (s *source) fetch(ctx context.Context, id string, u *url.URL) {
 	time.Sleep(min(spent.Truncate(failureStep)+failureStep, fetch.Timeout) - spent)
 }
 
+// room takes from what anybody may use. Only when that is used up does it ask
+// whether the client is one that users have.
+func (s *source) room(ctx context.Context, id string, u *url.URL) (release func(), err error) {
+	if release, ok := s.strangers.take(u.Hostname()); ok {
+		return release, nil
+	}
+	known, err := s.hasGrant(ctx, id)
+	if err != nil {
+		return nil, errors.Join(errTooMany, err)
+	}
+	if known {
+		if release, ok := s.granted.take(u.Hostname()); ok {
+			return release, nil
+		}
+	}
+	return nil, errTooMany
+}
+
 func (s *source) get(ctx context.Context, id string, u *url.URL) (*oauth.Client, time.Duration, error) {
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	default:
-		return nil, 0, errTooMany
+	release, err := s.room(ctx, id, u)
+	if err != nil {
+		return nil, 0, err
 	}
-	if !s.budget.Spend(u.Hostname(), time.Now()) {
-		return nil, 0, errTooMany
-	}
+	defer release()
 	body, header, err := fetch.Get(ctx, s.cfg.HTTPClient, id, maxDocument)
 	if err != nil {
 		return nil, 0, err

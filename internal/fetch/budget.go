@@ -8,20 +8,19 @@ import (
 // Budget bounds how many requests go out in a minute, so that nobody can point
 // this server at another one. It holds no more hosts than requests.
 type Budget struct {
+	perMinute, perHost int
+
 	mu    sync.Mutex
 	end   time.Time
 	total int
 	hosts map[string]int
 }
 
-const (
-	maxPerMinute = 100
-	maxPerHost   = 10
-)
-
-// NewBudget returns the budget of one kind of document: 100 requests a minute,
-// 10 of them to one host.
-func NewBudget() *Budget { return &Budget{hosts: map[string]int{}} }
+// NewBudget returns a budget of so many requests a minute, and so many of them
+// to one host.
+func NewBudget(perMinute, perHost int) *Budget {
+	return &Budget{perMinute: perMinute, perHost: perHost, hosts: map[string]int{}}
+}
 
 // Spend counts a request to a host, or says that it must not be made.
 func (b *Budget) Spend(host string, at time.Time) bool {
@@ -31,7 +30,7 @@ func (b *Budget) Spend(host string, at time.Time) bool {
 		b.end, b.total = at.Add(time.Minute), 0
 		clear(b.hosts)
 	}
-	if b.total >= maxPerMinute || b.hosts[host] >= maxPerHost {
+	if b.total >= b.perMinute || b.hosts[host] >= b.perHost {
 		return false
 	}
 	b.total++

@@ -169,7 +169,7 @@ func TestSEC241_SlowAnswersEndInTime(t *testing.T) {
 }
 
 func TestBudgetIsPerHostAndInAll(t *testing.T) {
-	b, at := fetch.NewBudget(), time.Now()
+	b, at := fetch.NewBudget(100, 10), time.Now()
 	spend := func(host string, n int) (ok int) {
 		for range n {
 			if b.Spend(host, at) {
