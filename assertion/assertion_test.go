@@ -60,6 +60,8 @@ type fixture struct {
 	store *faulty
 	gets  atomic.Int32
 	serve func() (int, []byte) // the client's jwks_uri
+	mu    sync.Mutex
+	told  oauth.Event // the last one
 }
 
 // faulty is a store whose CreateCode can fail, and that counts its records.
@@ -103,6 +105,7 @@ func (f *fixture) provider() *oauth.Provider {
 		Policy:     oauth.Policy{BcryptCost: 4},
 		Extensions: []oauth.Extension{assertion.New(assertion.Config{HTTPClient: &http.Client{Transport: f}})},
 		Logger:     slog.New(slog.NewTextHandler(io.Discard, nil)),
+		OnEvent:    func(_ context.Context, e oauth.Event) { f.mu.Lock(); f.told = e; f.mu.Unlock() },
 	})
 	require.NoError(f.t, err)
 	return p
@@ -209,6 +212,30 @@ func TestEveryAlgorithmAuthenticates(t *testing.T) {
 	assert.Equal(t, invalid, token(f.p, sign(t, keys()["ES384"], "JWT", claims("app"))), "not one of those that are advertised")
 	assert.Equal(t, ok, token(f.p, good(t, "app"), "client_id", "app"))
 	assert.Equal(t, ok, post(f.p, "/oauth/revoke", url.Values{"token": {"x"}, "client_assertion_type": {kindJWT}, "client_assertion": {good(t, "app")}}))
+}
+
+// Few clients send client_id beside an assertion, and none has to (RFC 7521 §4.2):
+// the app is told which client it was that was refused all the same.
+func TestTheEventOfARefusalNamesTheClient(t *testing.T) {
+	f := newFixture(t)
+	spent := good(t, "app")
+	require.Equal(t, ok, token(f.p, spent))
+	for why, a := range map[string]string{
+		"aud must be":     good(t, "app", "aud", "https://elsewhere.example"),
+		"it has expired":  good(t, "app", "exp", time.Now().Add(-time.Hour).Unix()),
+		"wrong signature": sign(t, jose.Key{ID: keys()["ES256"].ID, Alg: "ES256", Signer: keys()["other"].Signer}, "JWT", claims("app")),
+		"no such key":     sign(t, keys()["other"], "JWT", claims("app")),
+		"alg":             sign(t, keys()["ES384"], "JWT", claims("app")),
+		"was used before": spent,
+	} {
+		assert.Equal(t, invalid, token(f.p, a), why)
+		assert.ErrorContains(t, f.told.Err, why)
+		assert.ErrorContains(t, f.told.Err, `client "app"`, why)
+	}
+	assert.Equal(t, invalid, token(f.p, good(t, "off")))
+	assert.ErrorContains(t, f.told.Err, `client "off"`)
+	assert.Equal(t, invalid, token(f.p, good(t, "nobody")))
+	assert.NotContains(t, f.told.Err.Error(), "nobody", "a stranger does not write into the log")
 }
 
 // Keys of RSA without alg are good for both kinds of its signatures; with one,

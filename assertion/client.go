@@ -71,29 +71,39 @@ func (v *verifier) authenticate(ctx context.Context, c oauth.Credentials) (*oaut
 	if err != nil {
 		return nil, err
 	}
+	err = v.prove(ctx, client, token)
+	if e := new(oauth.Error); errors.As(err, &e) && e.Code == oauth.ErrInvalidClient {
+		// The request need not say who it is from, and most do not.
+		e.Err = fmt.Errorf("client %q: %w", client.ID, e.Err)
+	}
+	return client, err
+}
+
+// prove returns nil if the assertion is the client's own, for this server, and new.
+func (v *verifier) prove(ctx context.Context, client *oauth.Client, token *jose.Token) error {
 	if client.Disabled || client.Public || client.AuthMethod != method {
-		return nil, refuse("client is disabled, or not registered for %s", method)
+		return refuse("client is disabled, or not registered for %s", method)
 	}
 	if !slices.Contains(algs, token.Alg) {
-		return nil, refuse("its alg is not supported")
+		return refuse("its alg is not supported")
 	}
 	body, err := v.keys.verify(ctx, client, token)
 	if err != nil {
-		return nil, refuse("%w", err)
+		return refuse("%w", err)
 	}
 	var proven claims
 	if err := strictjson.Unmarshal(body, &proven); err != nil {
-		return nil, refuse("claims: %w", err)
+		return refuse("claims: %w", err)
 	}
 	until, err := v.judge(client, tokenType(token), &proven, time.Now())
 	if err != nil {
-		return nil, err
+		return err
 	}
 	err = spend(ctx, v.reg.Config().Store, kind, client.ID, proven.ID, until)
 	if errors.Is(err, errSpent) {
-		return nil, refuse("%w", err)
+		return refuse("%w", err)
 	}
-	return client, err
+	return err
 }
 
 // judge checks the claims (RFC 7523 §3) and returns until when the assertion
