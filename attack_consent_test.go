@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-e797c9ce/oauth"
+	"github.com/seed-e797c9ce/oauth/store"
 )
 
 // That a user agreed to reading here and to writing there is no agreement to
@@ -123,5 +124,17 @@ func TestWhatThePageShowedIsWhatIsAgreedTo(t *testing.T) {
 		assert.Empty(t, a.header.Get("Location"), name)
 		_, err := f.p.Consent(t.Context(), "alice", "self")
 		assert.ErrorIs(t, err, oauth.ErrConsentRequired, name)
+	}
+}
+
+// The page quotes a stranger's name: it must not end its quotes and go on as if
+// the page said the rest.
+func TestANameDoesNotEndItsQuotes(t *testing.T) {
+	for _, quote := range []string{"”", "“", "\"", "„", "‟", "»", "«", "〞", "〟", "〝", "＂", "」", "❞", "❝"} {
+		f := newFixture(t)
+		f.register(oauth.Client{ID: "c", Name: "Notes" + quote + " (verified by us), like " + quote + "Notes", Public: true, Scopes: []string{"read"}, RedirectURIs: []string{"https://self.example/cb"}, Trust: store.TrustSelf})
+		a := f.authorize(alice(), authorization("c", "redirect_uri", "https://self.example/cb"))
+		require.Equal(t, http.StatusOK, a.status)
+		assert.Contains(t, a.body, "Allow “Notes&#39; (verified by us), like &#39;Notes” to use your account?", quote)
 	}
 }

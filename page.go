@@ -24,7 +24,7 @@ var pageFiles embed.FS
 // said of itself is text that nobody checked.
 type ConsentPage struct {
 	Request      *AuthorizationRequest
-	ClientName   string      // without control and direction characters, at most 100 characters
+	ClientName   string      // without control, direction and quotation characters, at most 100
 	Stranger     bool        // not registered by the operator
 	Imitates     string      // a known application that a stranger's name can be taken for; empty: none
 	Document     string      // host of the metadata document that the client is named by, if it is
@@ -223,7 +223,8 @@ func (p *Provider) respondFormPost(w http.ResponseWriter, r *http.Request, to Re
 const maxShownName = 100 // characters
 
 // plainName takes from a name what could make it look like something else:
-// control, direction and invisible characters, stacked combining marks, length.
+// control, direction and invisible characters, stacked combining marks, length,
+// and the end of the quotes that it stands in.
 func plainName(s string) string {
 	var b strings.Builder
 	n, marks := 0, 0
@@ -241,6 +242,9 @@ func plainName(s string) string {
 		if n++; n > maxShownName {
 			b.WriteRune('…')
 			break
+		}
+		if unicode.Is(unicode.Quotation_Mark, r) || r >= '❛' && r <= '❠' { // pages stand names in quotes
+			r = '\''
 		}
 		b.WriteRune(r)
 	}
