@@ -23,7 +23,7 @@ var (
 // that exist and carry its number, or the reason why there is none.
 func TestDocumentationNamesATestForEveryRule(t *testing.T) {
 	names, ids := map[string]bool{}, map[string]bool{}
-	for _, dir := range []string{"..", "../assertion", "../cimd", "../registration", "../resource", "../internal/fetch", ".", "gosdk", "../examples/mcp/app"} {
+	for _, dir := range []string{"..", "../assertion", "../cimd", "../registration", "../resource", "../internal/fetch", ".", "gosdk", "../examples/mcp/app", "../integration/clients"} {
 		files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
 		require.NoError(t, err)
 		for _, file := range files {
@@ -41,6 +41,9 @@ func TestDocumentationNamesATestForEveryRule(t *testing.T) {
 	}
 	b, err := os.ReadFile("../docs/mcp.md")
 	require.NoError(t, err)
+	for _, m := range quoted.FindAllStringSubmatch(string(b), -1) {
+		assert.True(t, names[m[1]], "there is no %s", m[1])
+	}
 	rows := map[string]string{} // the last cell, by the first
 	for line := range strings.Lines(string(b)) {
 		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), " | ")

@@ -56,7 +56,7 @@ func newWorld(t *testing.T, listen func(http.Handler) (url string), ttl time.Dur
 		Issuer: w.issuer, Store: store.NewMemory(), Secret: make([]byte, 32), LoginURL: "/login",
 		Session:   func(*http.Request) (oauth.Session, error) { return oauth.Session{}, nil },
 		Scopes:    map[string]string{"read": "Read", "write": "Write"},
-		Resources: []oauth.Resource{{URI: w.endpoint}},
+		Resources: []oauth.Resource{{URI: w.issuer + "/api"}, {URI: w.endpoint}},
 		Policy:    oauth.Policy{AccessTokenLifetime: ttl, BcryptCost: 4},
 		Extensions: mcp.Profile(mcp.Config{Scopes: []string{"read", "write"}, Enterprises: []assertion.Enterprise{{
 			Issuer: assertion.Issuer{URL: w.idp.url, JWKS: w.idp.jwks},
@@ -164,7 +164,10 @@ func (w *world) register(grant, alg string) account {
 	a := account{
 		Endpoint: w.endpoint, Alg: alg, IDP: w.idp.url, IDPClient: idpClient, IDPSecret: idpSecret, IDTokens: map[string]string{},
 	}
-	client := oauth.Client{GrantTypes: []string{grant}, Scopes: []string{"read", "write"}}
+	client := oauth.Client{
+		GrantTypes: []string{grant}, Scopes: []string{"read", "write"},
+		Resources: []string{w.endpoint}, // not every client says it
+	}
 	if alg != "" {
 		key := newKey(w.t, alg)
 		a.Key, a.OtherKey = pkcs8(w.t, key), pkcs8(w.t, newKey(w.t, alg))
