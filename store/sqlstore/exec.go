@@ -151,6 +151,9 @@ func (s *Store) retry(ctx context.Context, f func() error) error {
 			return nil
 		}
 		if s.tx != nil || try == maxRetries || !transient(s.dialect, err) || !pause(ctx, try) {
+			if noTable(s.dialect, err) {
+				err = fmt.Errorf("the tables are not there, call Migrate first: %w", err)
+			}
 			return outage(ctx, err)
 		}
 	}

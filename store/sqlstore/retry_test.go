@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -128,6 +129,20 @@ func TestWhatWasRolledBackIsTriedAgainAndNothingElse(t *testing.T) {
 				assert.Equal(t, 1, f.runs)
 			}
 		})
+	}
+}
+
+func TestAForgottenMigrateIsNamed(t *testing.T) {
+	for dialect, missing := range map[sqlstore.Dialect]error{
+		sqlstore.Postgres: stateError("42P01"), sqlstore.MySQL: errors.New("Error 1146 (42S02): Table 'app.oauth_clients' doesn't exist"), sqlstore.SQLite: errors.New("no such table: oauth_clients"),
+	} {
+		for err, named := range map[error]bool{missing: true, stateError("42P02"): false, errors.New("Error 1147 (42000): no"): false} {
+			db := sql.OpenDB(&fakeDB{errs: []error{err}})
+			_, got := retryCase{dialect: dialect}.store(t, db).Client(t.Context(), "c")
+			assert.ErrorIs(t, got, err)
+			assert.Equal(t, named, strings.Contains(got.Error(), "call Migrate first"), got)
+			require.NoError(t, db.Close())
+		}
 	}
 }
 

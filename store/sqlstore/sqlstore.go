@@ -60,7 +60,7 @@ func New(db *sql.DB, dialect Dialect, o Options) (*Store, error) {
 	}
 	errs := []error{o.check(dialect)}
 	if db == nil {
-		errs = append(errs, errors.New("sqlstore: no database"))
+		errs = append(errs, errors.New("sqlstore: no database: the *sql.DB is nil"))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -105,7 +105,7 @@ func (s *Store) Close() error {
 func (o Options) check(d Dialect) error {
 	var errs []error
 	if d != Postgres && d != MySQL && d != SQLite {
-		errs = append(errs, fmt.Errorf("sqlstore: unknown dialect %q", string(d)))
+		errs = append(errs, fmt.Errorf("sqlstore: unknown dialect %q: it must be Postgres, MySQL (MariaDB too) or SQLite", string(d)))
 	}
 	if !validPrefix(o.Prefix) {
 		errs = append(errs, fmt.Errorf("sqlstore: the prefix %q is not 1 to %d of a-z, 0-9 and _", o.Prefix, maxPrefix))

@@ -20,6 +20,18 @@ func transient(d Dialect, err error) bool {
 	}
 }
 
+// noTable reports whether the statement is about a table that is not there.
+func noTable(d Dialect, err error) bool {
+	switch d {
+	case Postgres:
+		return sqlState(err) == "42P01" // undefined_table
+	case MySQL:
+		return mysqlNumber(err) == 1146 // ER_NO_SUCH_TABLE
+	default:
+		return strings.Contains(err.Error(), "no such table")
+	}
+}
+
 func transientPostgres(state string) bool {
 	switch state {
 	case "40001", // serialization_failure
