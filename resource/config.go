@@ -110,7 +110,7 @@ func (cfg *Config) checkTexts(wrong func(string, ...any)) {
 	for i, origin := range cfg.Origins {
 		u, err := url.Parse(origin)
 		if err != nil || u.Host == "" || u.Scheme+"://"+u.Host != origin || strings.ToLower(origin) != origin {
-			wrong("Config.Origins[%d] must be scheme://host[:port] in lower case", i)
+			wrong("Config.Origins[%d] must be scheme://host[:port] in lower case, without a path or slash; leave Origins empty to allow all", i)
 		}
 	}
 }

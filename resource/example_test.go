@@ -69,6 +69,39 @@ func show(h http.Handler, token, body string) {
 	fmt.Println(strings.TrimSpace(fmt.Sprint(w.Code, " ", w.Header().Get("WWW-Authenticate"))))
 }
 
+// An API that the app's own pages call with their session cookie, and others with
+// a token: one handler, behind two ways to find out who calls.
+func ExampleServer_Require_besideCookies() {
+	cookieUser := func(r *http.Request) string { // the app's session
+		if c, err := r.Cookie("sid"); err != nil || c.Value != "of-ben" {
+			return ""
+		}
+		return "ben"
+	}
+	notes := func(_ http.ResponseWriter, _ *http.Request, user string) { fmt.Println("notes of", user) }
+
+	byToken := exampleServer().Require("notes:read")(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token, _ := resource.FromContext(r.Context())
+		notes(w, r, token.Subject)
+	}))
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user := cookieUser(r); user != "" && r.Header.Get("Authorization") == "" {
+			notes(w, r, user)
+			return
+		}
+		byToken.ServeHTTP(w, r) // who has neither is told where to get a token
+	})
+
+	show(h, "owner", "")
+	r := httptest.NewRequest(http.MethodGet, "https://api.example.com/notes", nil)
+	r.AddCookie(&http.Cookie{Name: "sid", Value: "of-ben"})
+	h.ServeHTTP(httptest.NewRecorder(), r)
+	// Output:
+	// notes of ann
+	// 200
+	// notes of ben
+}
+
 func ExampleServer_Require() {
 	api := exampleServer()
 	h := api.Require("notes:read")(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -38,7 +38,7 @@ type introspection struct {
 
 func (v *introspection) check(issuers []string, wrong func(string, ...any)) {
 	if !slices.Contains(issuers, v.issuer) {
-		wrong("Introspection: the issuer is not one of Config.Issuers")
+		wrong("Introspection: the issuer %q is not one of Config.Issuers, which are compared byte for byte", v.issuer)
 	}
 	if v.id == "" || v.secret == "" {
 		wrong("Introspection: a client ID and a secret are required (RFC 7662, section 2.1)")

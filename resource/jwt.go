@@ -85,7 +85,7 @@ type verified struct {
 
 func (v *jwtVerifier) check(issuers []string, wrong func(string, ...any)) {
 	if !slices.Contains(issuers, v.cfg.Issuer) {
-		wrong("JWT: the issuer is not one of Config.Issuers")
+		wrong("JWT: the issuer %q is not one of Config.Issuers, which are compared byte for byte", v.cfg.Issuer)
 	}
 	if v.cfg.JWKS != "" {
 		if _, err := parseURL(v.cfg.JWKS); err != nil {

@@ -92,7 +92,7 @@ func (s *Server) guard(first, always []string, policy func(r *http.Request) ([]s
 			r = r.WithContext(NewContext(r.Context(), token))
 			scopes, err := policy(r)
 			if err == nil && !s.Allows(token, scopes...) {
-				err, scopes = ErrInsufficientScope, slices.Concat(always, scopes)
+				err, scopes = tooFew(token, scopes), slices.Concat(always, scopes)
 			}
 			if errors.Is(err, ErrInvalidToken) {
 				scopes = first
@@ -119,7 +119,15 @@ func (s *Server) authenticate(r *http.Request) (*Token, error) {
 // and that Allows says no to. Name all scopes of the operation at once: clients
 // ask the user again for each challenge.
 func (s *Server) InsufficientScope(w http.ResponseWriter, r *http.Request, scopes ...string) {
-	s.refuse(w, r, ErrInsufficientScope, scopes)
+	token, _ := FromContext(r.Context())
+	s.refuse(w, r, tooFew(token, scopes), scopes)
+}
+
+func tooFew(t *Token, needed []string) error {
+	if t == nil {
+		return fmt.Errorf("%w: %q needed", ErrInsufficientScope, needed)
+	}
+	return fmt.Errorf("%w: %q needed, the token has %q", ErrInsufficientScope, needed, t.Scopes)
 }
 
 // ReadJSON decodes the body of r, one JSON object of at most MaxBody bytes, into

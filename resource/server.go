@@ -30,7 +30,7 @@ func New(cfg Config) (*Server, error) {
 	cfg.checkScopes(wrong)
 	cfg.checkTexts(wrong)
 	if cfg.Verifier == nil {
-		wrong("Config.Verifier is required")
+		wrong("Config.Verifier is required: JWT, Introspection, or Verifier of the provider in the same process")
 	} else if v, ok := cfg.Verifier.(checker); ok {
 		v.check(cfg.Issuers, wrong)
 	}
@@ -116,9 +116,9 @@ func (s *Server) VerifyToken(ctx context.Context, token string) (*Token, error) 
 	case t == nil:
 		return nil, errors.New("resource: the verifier returned neither token nor error")
 	case !slices.Contains(s.cfg.Issuers, t.Issuer):
-		return nil, invalid("from an issuer that is not configured")
+		return nil, invalid(fmt.Sprintf("its issuer %q is not one of Config.Issuers", t.Issuer))
 	case !slices.Contains(t.Audience, s.cfg.Resource):
-		return nil, invalid("for another resource")
+		return nil, invalid(fmt.Sprintf("its audience %q does not have Config.Resource, %q", t.Audience, s.cfg.Resource))
 	case len(t.Confirmation) > 0:
 		return nil, invalid("bound to a key, and sent as a bearer token")
 	}

@@ -61,6 +61,28 @@ func TestChallenges(t *testing.T) {
 	})
 }
 
+func TestRefusalsTellTheOperatorWhatDiffers(t *testing.T) {
+	token := resource.Token{Issuer: "https://login.example.com", Audience: []string{"https://api.example.com/v1"}, Scopes: []string{"read"}, ExpiresAt: time.Now().Add(time.Hour)}
+	for want, change := range map[string]func(cfg *resource.Config){
+		`its issuer "https://login.example.com" is not one of Config.Issuers`:                                      func(cfg *resource.Config) { cfg.Issuers = []string{"https://login.example.com/tenant"} },
+		`its audience ["https://api.example.com/v1"] does not have Config.Resource, "https://api.example.com/v1/"`: func(cfg *resource.Config) { cfg.Resource += "/" },
+		`["write"] needed, the token has ["read"]`:                                                                 func(*resource.Config) {},
+	} {
+		var refused error
+		cfg := resource.Config{
+			Resource: "https://api.example.com/v1", Issuers: []string{"https://login.example.com"}, OnRefusal: func(_ *http.Request, err error) { refused = err },
+			Verifier: resource.VerifierFunc(func(context.Context, string) (*resource.Token, error) { return token.Clone(), nil }),
+		}
+		change(&cfg)
+		api, err := resource.New(cfg)
+		require.NoError(t, err)
+		r := httptest.NewRequest(http.MethodGet, "/v1", nil)
+		r.Header.Set("Authorization", "Bearer x")
+		api.Require("write")(http.NotFoundHandler()).ServeHTTP(httptest.NewRecorder(), r)
+		assert.ErrorContains(t, refused, want)
+	}
+}
+
 func TestHostileScopesStayInsideTheChallenge(t *testing.T) {
 	a := newAPI(t, resource.VerifierFunc(good), nil)
 	hostile := []string{"ok", `a"b`, "a\r\nX-Evil: 1", `a\`, "é", "", "a b", "ok", "x\x00y", "fine"}
