@@ -6,6 +6,7 @@
 package mcp
 
 import (
+	"errors"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -65,6 +66,9 @@ func Profile(cfg Config) []oauth.Extension {
 	}
 	list := []oauth.Extension{
 		oauth.Extension(func(r *oauth.Registry) error {
+			if len(cfg.Scopes) == 0 && len(r.Config().Scopes) > 0 {
+				return errors.New("mcp: Config.Scopes is empty: name those of oauth.Config.Scopes that clients may ask for which nobody registered")
+			}
 			r.Scope(OfflineAccess, "Stay connected while you are away")
 			r.OnMetadata(func(m oauth.Metadata) { warnOfUnknown(r.Config().Logger, scopes, m) })
 			return nil

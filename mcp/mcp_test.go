@@ -64,6 +64,7 @@ func TestA24_OfflineAccessIsGrantedToStrangers(t *testing.T) {
 
 func TestScopesOfStrangersMustBeNamed(t *testing.T) {
 	_, err := newProvider(t, mcp.Config{})
+	assert.ErrorContains(t, err, "mcp: Config.Scopes")
 	assert.ErrorContains(t, err, "registration: Config.Scopes")
 	assert.ErrorContains(t, err, "cimd: Config.Scopes")
 }
