@@ -150,14 +150,15 @@ func remoteHost(r *http.Request) string {
 }
 
 // renew prolongs the life of a registration that is used, once in a tenth of its
-// lifetime, so that most issuances write nothing.
+// lifetime, so that most issuances write nothing; earlier, if the refresh token
+// that is being issued would outlive it.
 func (g *registration) renew(ctx context.Context, is *oauth.Issuance) error {
-	c := *is.Client
+	c, at := *is.Client, now()
 	if c.Trust != store.TrustSelf || c.PurgeAt.IsZero() {
 		return nil
 	}
-	until := now().Add(g.cfg.Lifetime)
-	if until.Sub(c.PurgeAt) < g.cfg.Lifetime/10 {
+	until := at.Add(g.cfg.Lifetime)
+	if until.Sub(c.PurgeAt) < g.cfg.Lifetime/10 && !c.PurgeAt.Before(at.Add(g.reg.Config().Policy.RefreshTokenLifetime)) {
 		return nil
 	}
 	c.PurgeAt = until

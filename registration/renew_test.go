@@ -99,3 +99,27 @@ func TestOutageOfTheStore(t *testing.T) {
 	f.refused(a, http.StatusBadRequest, oauth.ErrInvalidRedirectURI)
 	assert.Empty(t, a.header.Get("Retry-After"))
 }
+
+// A registration ends after the last refresh token that it was given, also where
+// both live equally long.
+func TestARegistrationOutlivesItsRefreshTokens(t *testing.T) {
+	const month = 30 * 24 * time.Hour
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, registration.Config{Lifetime: month}, func(c *oauth.Config) { c.Policy.RefreshTokenLifetime = month })
+		id := f.register(good)["client_id"].(string)
+		tokens := f.use(id)
+		refresh := func() {
+			t.Helper()
+			_, err := f.p.Cleanup(t.Context())
+			require.NoError(t, err)
+			c, err := f.p.Client(t.Context(), id)
+			require.NoError(t, err)
+			tokens, err = f.p.Refresh(t.Context(), c, oauth.RefreshRequest{RefreshToken: tokens.RefreshToken})
+			require.NoError(t, err)
+		}
+		time.Sleep(month / 11)
+		refresh()
+		time.Sleep(month - time.Second)
+		refresh()
+	})
+}
