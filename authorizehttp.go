@@ -98,7 +98,7 @@ func (p *Provider) decide(w http.ResponseWriter, r *http.Request, req *Authoriza
 		case !req.signInAfter.IsZero() && req.Session.Subject != "" && req.Session.AuthTime.IsZero():
 			// Back from sign-in, and the app does not say when that was: it will
 			// not the next time either.
-			refuse(errorf(ErrLoginRequired, "it is not known when the user signed in"))
+			refuse(errorf(ErrLoginRequired, "it is not known when the user signed in").because("Session.AuthTime is zero"))
 		default:
 			p.askLogin(w, r, req)
 		}

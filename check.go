@@ -127,7 +127,7 @@ func (c *checkup) served(at string, a *answer, handler string) bool {
 	case a.status >= 300 && a.status < 400:
 		c.say("%s redirects to %s: clients do not follow that; serve it there itself", at, quote(a.header.Get("Location")))
 	case a.status == http.StatusNotFound:
-		c.say("%s is not found: route this path, at the root of the host, to %s", at, handler)
+		c.say("%s is not found: route this path, at the root of the host and with nothing stripped from it, to %s", at, handler)
 	case a.status == http.StatusMethodNotAllowed:
 		c.say("%s refuses the method: route every method of this path to %s, OPTIONS among them", at, handler)
 	case a.status == http.StatusBadGateway || a.status == http.StatusGatewayTimeout:

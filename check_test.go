@@ -167,7 +167,7 @@ func TestCheckFindsWhatAProxyBreaks(t *testing.T) {
 		broken proxy
 		want   string
 	}{
-		"metadata is not routed":          {broken(rfc8414, answerStatus(404)), rfc8414 + "/tenant is not found: route this path, at the root of the host, to the provider"},
+		"metadata is not routed":          {broken(rfc8414, answerStatus(404)), rfc8414 + "/tenant is not found: route this path, at the root of the host and with nothing stripped from it, to the provider"},
 		"path-inserted OpenID form":       {broken("/.well-known/openid-configuration", answerStatus(404)), "/.well-known/openid-configuration/tenant is not found"},
 		"form behind the path":            {broken("/tenant/.well-known/openid", answerStatus(404)), "/tenant/.well-known/openid-configuration is not found"},
 		"second form behind the path":     {broken("/tenant/.well-known/oauth", answerStatus(404)), "/tenant" + rfc8414 + " is not found"},
@@ -212,7 +212,7 @@ func TestCheckFindsWhatAProxyBreaks(t *testing.T) {
 		"authorize behind a sign-in":      {broken("/tenant/oauth/authorize", http.RedirectHandler("/login", http.StatusFound).ServeHTTP), "before the provider sees the request"},
 		"authorize is a page of the app":  {broken("/tenant/oauth/authorize", answerText("text/html", "Hello")), "instead of the provider's error page"},
 		"page without its policy":         {headers("/tenant/oauth/authorize", "Content-Security-Policy"), "has no Content-Security-Policy"},
-		"resource metadata not routed":    {broken(prm, answerStatus(404)), prm + "/mcp is not found: route this path, at the root of the host, to the resource server"},
+		"resource metadata not routed":    {broken(prm, answerStatus(404)), prm + "/mcp is not found: route this path, at the root of the host and with nothing stripped from it, to the resource server"},
 		"resource metadata of another":    {replaced(prm, `"`+issuer+`/mcp"`, `"`+issuer+`/mcp/"`), prm + `/mcp has the resource "https://auth.example/mcp/" instead of`},
 		"resource metadata, other issuer": {replaced(prm, `"`+pathIssuer+`"`, `"`+issuer+`"`), "has the first of authorization_servers"},
 		"resource metadata, no issuer":    {replaced(prm, `"`+pathIssuer+`"`, ``), "names no authorization_servers"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"time"
@@ -265,7 +266,7 @@ func (p *Provider) checkClient(c *Client) *Error {
 	}
 	for _, uri := range c.Resources {
 		if _, ok := p.knownResource(uri); !ok {
-			return bad("resources has one that the provider does not have")
+			return bad("resources has one that the provider does not have").because("it is not in Config.Resources")
 		}
 	}
 	for _, link := range []string{c.URI, c.LogoURI, c.PolicyURI, c.TOSURI, c.JWKSURI} {
@@ -282,7 +283,7 @@ func (p *Provider) checkClient(c *Client) *Error {
 func (p *Provider) checkClientGrants(c *Client) *Error {
 	for _, g := range c.GrantTypes {
 		if _, ok := p.reg.grants[g]; !ok {
-			return errorf(ErrInvalidClientMetadata, "grant_types has one that the provider does not support")
+			return errorf(ErrInvalidClientMetadata, "grant_types has one that the provider does not support").because("it has %q", slices.Sorted(maps.Keys(p.reg.grants)))
 		}
 	}
 	code := slices.Contains(c.GrantTypes, grantAuthorizationCode)

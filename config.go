@@ -40,14 +40,18 @@ type Config struct {
 	Store store.Store
 
 	// Session says who is signed in to the app in this browser. A Session
-	// without Subject means nobody. An error is an outage.
+	// without Subject means nobody. An error is an outage. If it reads a cookie,
+	// that has to be SameSite=Lax: a Strict one does not come along when a client
+	// sends the browser here, and everybody has to sign in each time.
 	Session func(r *http.Request) (Session, error)
 
 	// LoginURL is where a browser goes that has no session: a path of the app
 	// or a URL. It gets the parameter return_to, where to send the browser
-	// afterwards: a path if LoginURL is one, else a URL of the issuer. A sign-in
-	// page whose Content-Security-Policy has form-action must allow the clients'
-	// addresses in it: browsers apply it to the redirects that follow the form.
+	// afterwards: a path if LoginURL is one, else a URL of the issuer. Follow it
+	// only if it begins with the provider's own path, such as /oauth/: anybody can
+	// make a link to your sign-in page that ends elsewhere. A page whose
+	// Content-Security-Policy has form-action must allow the clients' addresses in
+	// it: browsers apply it to the redirects that follow the form.
 	LoginURL string
 
 	// Interact replaces LoginURL and the built-in consent page. It is called
@@ -64,6 +68,7 @@ type Config struct {
 	// Templates hold "consent" (executed with a [ConsentPage]), "error" (executed
 	// with an [ErrorPage]), or both, in place of the built-in pages. These are the
 	// names of the templates, which ParseFiles takes from the files: use define.
+	// New tries them, and says what is wrong. See the example of [ConsentPage].
 	Templates *template.Template
 
 	// Users says whether a subject is still active and what its access tokens
@@ -80,7 +85,8 @@ type Config struct {
 	Keys KeySource
 
 	// Secret, of at least 32 random bytes, seals managed keys and pending
-	// requests. All instances of one provider share it. Nil: random; then keys
+	// requests. It is taken as it is: the text that "openssl rand -base64 32"
+	// prints will do, and need not be decoded. All instances of one provider share it. Nil: random; then keys
 	// live in this process only and end with it, which is logged.
 	Secret []byte
 
@@ -222,7 +228,9 @@ func (c *Config) check() error {
 		wrong("Config.LoginURL or Config.Interact is required: it is where people sign in")
 	}
 	if u, err := url.Parse(c.LoginURL); err != nil || strings.HasPrefix(c.LoginURL, "//") || c.LoginURL != "" && !strings.HasPrefix(c.LoginURL, "/") && (u.Scheme != "https" && u.Scheme != "http" || u.Host == "") {
-		wrong("Config.LoginURL must be a path, such as /login, or an http URL")
+		wrong("Config.LoginURL must be a path, such as /login, or an https URL")
+	} else if u.Scheme == "http" && strings.HasPrefix(c.Issuer, "https:") {
+		wrong("Config.LoginURL must be https, as Issuer is: people type passwords there")
 	}
 	if c.Prefix != "" && !plainPath(c.Prefix) {
 		wrong("Config.Prefix must be a plain path that begins with a slash, without escapes, empty or dot segments (RFC 3986, section 3.3)")
@@ -292,7 +300,7 @@ func (c *Config) checkPolicy(wrong func(string, ...any)) {
 		wrong("Config.Policy.BcryptCost must be between %d and %d", bcrypt.MinCost, maxBcryptCost)
 	}
 	if !slices.Contains([]string{"ES256", "ES384", "EdDSA", "RS256", "PS256"}, p.SigningAlg) {
-		wrong("Config.Policy.SigningAlg %q is not supported", p.SigningAlg)
+		wrong("Config.Policy.SigningAlg must be ES256, ES384, EdDSA, RS256 or PS256, not %q", p.SigningAlg)
 	}
 	for _, s := range p.PrivateUseSchemes {
 		if !validScheme(s) || slices.Contains([]string{"http", "https", "javascript", "data", "vbscript", "file", "blob", "about", "view-source", "intent"}, s) {
@@ -316,9 +324,9 @@ func checkIssuer(issuer string) error {
 	case issuer == "":
 		return errors.New("oauth: Config.Issuer is required: the public URL of this server, such as https://example.com")
 	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
-		return errors.New("oauth: Config.Issuer must be an https URL")
+		return errors.New("oauth: Config.Issuer must be an https URL, such as https://example.com, or to try things out http://localhost:8080")
 	case u.Scheme == "http" && !loopbackHost(u.Hostname()):
-		return errors.New("oauth: Config.Issuer must be https; http is for loopback addresses (OAuth 2.1, section 1.5)")
+		return errors.New("oauth: Config.Issuer must be https; http is for loopback addresses, such as http://localhost:8080 (OAuth 2.1, section 1.5)")
 	case strings.HasSuffix(issuer, "/"):
 		return errors.New("oauth: Config.Issuer must not end with a slash: clients compare it byte for byte")
 	case u.RawQuery != "" || u.Fragment != "" || u.User != nil || strings.ContainsAny(issuer, "?#"):

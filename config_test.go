@@ -39,6 +39,7 @@ func TestConfigIsJudged(t *testing.T) {
 			func(c *oauth.Config) { c.Issuer = "https://\u00e9.example" }, func(c *oauth.Config) { c.Issuer = "HTTPS://auth.example" }, func(c *oauth.Config) { c.Issuer = "https://auth.example:99999" },
 		},
 		"Config.LoginURL":           {func(c *oauth.Config) { c.LoginURL = "javascript:alert(1)" }, func(c *oauth.Config) { c.LoginURL = "login" }, func(c *oauth.Config) { c.LoginURL = "https://" }, func(c *oauth.Config) { c.LoginURL = "%zz" }},
+		"LoginURL must be https":    {func(c *oauth.Config) { c.LoginURL = "http://app.example/login" }},
 		"Config.Prefix":             {func(c *oauth.Config) { c.Prefix = "oauth" }, func(c *oauth.Config) { c.Prefix = "/{x}" }, func(c *oauth.Config) { c.Prefix = "//x" }, func(c *oauth.Config) { c.Prefix = "/a/../b" }, func(c *oauth.Config) { c.Prefix = "/." }, func(c *oauth.Config) { c.Prefix = "/a//b" }, func(c *oauth.Config) { c.Prefix = "/\u00e9" }, func(c *oauth.Config) { c.Prefix = "/a\\b" }, func(c *oauth.Config) { c.Prefix = "/%61" }},
 		"Config.Scopes":             {func(c *oauth.Config) { c.Scopes["a b"] = "" }, func(c *oauth.Config) { c.Scopes[""] = "" }},
 		"Config.Secret has 5 bytes": {func(c *oauth.Config) { c.Secret = []byte("short") }},

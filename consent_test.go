@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -309,6 +310,13 @@ func TestOwnConsentTemplate(t *testing.T) {
 	broken.p.ServeHTTP(w, b.request("GET", "/oauth/authorize?"+authorization("app").Encode(), nil))
 	assert.Equal(t, 500, w.status)
 	assert.Equal(t, "The page cannot be shown.\n", w.body.String(), "never half a page")
+}
+
+func TestOwnTemplatesMayHaveBeenExecutedBefore(t *testing.T) {
+	pages := template.Must(template.New("").Parse(`{{define "home"}}home{{end}}{{define "consent"}}OWN <input name="interaction" value="{{.Interaction}}">{{end}}`))
+	require.NoError(t, pages.ExecuteTemplate(io.Discard, "home", nil))
+	f := newFixture(t, func(c *oauth.Config) { c.Templates = pages })
+	assert.Contains(t, f.authorize(alice(), authorization("app")).body, "OWN")
 }
 
 func TestOwnTemplatesHaveTheirFunctionsAndParts(t *testing.T) {

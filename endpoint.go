@@ -111,6 +111,12 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, *Error) {
 		}
 		return nil, errorf(ErrInvalidRequest, "the body cannot be read").because("%w", err)
 	}
+	if body.Len() == 0 && r.ContentLength > 0 {
+		return nil, &Error{
+			Code: ErrServerError, Description: "the server did not get the form", Status: http.StatusInternalServerError,
+			Err: errors.New("a middleware has read the body: let it leave the provider's paths alone"),
+		}
+	}
 	return parseForm(body.String())
 }
 

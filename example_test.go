@@ -2,11 +2,15 @@ package oauth_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"html/template"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/seed-e797c9ce/oauth"
 	"github.com/seed-e797c9ce/oauth/store"
@@ -63,4 +67,101 @@ func ExampleRegistry_GrantType() {
 	// Output:
 	// 4711 200 OK
 	// 0000 400 Bad Request
+}
+
+// A consent page in the app's own words and style, which is posted to the
+// provider. Everything that is shown here has to be: who asks, for what, where
+// the answer goes, and whose account it is about.
+func ExampleConsentPage() {
+	pages := template.Must(template.New("").Parse(`{{define "consent"}}<!doctype html>
+<title>Connect {{.ClientName}}?</title>
+<style nonce="{{.Nonce}}">form { max-width: 30em; margin: auto }</style>
+<form method="post" action="{{.Action}}">
+<h1>Connect {{.ClientName}} to the account of {{.Username}}?</h1>
+{{if .Imitates}}<p>It is not {{.Imitates}}.</p>{{end}}
+{{if .Loopback}}<p>Allow this only if you have just started the program on this computer.</p>{{end}}
+<p>The answer goes to {{.RedirectHost}}.</p>
+{{range .Scopes}}<label><input type="checkbox" name="scope" value="{{.Name}}" checked> {{.Description}}</label>
+{{end}}<input type="hidden" name="interaction" value="{{.Interaction}}">
+<button name="decision" value="deny">No</button>
+<button name="decision" value="allow">Yes</button>
+</form>
+{{end}}`))
+	provider, err := oauth.New(oauth.Config{
+		Issuer: "http://localhost:8080", Store: store.NewMemory(), LoginURL: "/login",
+		Session: func(*http.Request) (oauth.Session, error) { return oauth.Session{Subject: "u-1"}, nil },
+		Users: func(context.Context, string) (oauth.User, error) {
+			return oauth.User{Active: true, Username: "ada"}, nil
+		},
+		Scopes:    map[string]string{"notes": "Read your notes"},
+		Templates: pages,
+		Logger:    slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		fmt.Println(err) // a field that is misspelled, or one that is missing, is found here
+		return
+	}
+	app, _, err := provider.RegisterClient(context.Background(), oauth.Client{
+		Name: "Reader", Public: true, RedirectURIs: []string{"https://reader.example/callback"}, Scopes: []string{"notes"},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	w := httptest.NewRecorder()
+	provider.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/oauth/authorize?"+url.Values{
+		"response_type": {"code"}, "client_id": {app.ID}, "scope": {"notes"},
+		"code_challenge": {strings.Repeat("x", 43)}, "code_challenge_method": {"S256"},
+	}.Encode(), nil))
+	for line := range strings.Lines(w.Body.String()) {
+		if strings.HasPrefix(line, "<h1>") || strings.HasPrefix(line, "<p>") {
+			fmt.Print(line)
+		}
+	}
+	// Output:
+	// <h1>Connect Reader to the account of ada?</h1>
+	// <p>The answer goes to reader.example.</p>
+}
+
+// A program that says at each start what its client is: the store may have it,
+// from the last start, as it was then.
+func ExampleProvider_UpdateClient() {
+	ensure := func(ctx context.Context, p *oauth.Provider, want oauth.Client) error {
+		_, _, err := p.RegisterClient(ctx, want)
+		if !errors.Is(err, store.ErrExists) {
+			return err
+		}
+		have, err := p.Client(ctx, want.ID)
+		if err != nil || slices.Equal(have.Scopes, want.Scopes) && slices.Equal(have.RedirectURIs, want.RedirectURIs) {
+			return err
+		}
+		have.Scopes, have.RedirectURIs = want.Scopes, want.RedirectURIs // secrets, dates and version stay
+		return p.UpdateClient(ctx, *have)
+	}
+
+	provider, err := oauth.New(oauth.Config{
+		Issuer: "http://localhost:8080", Store: store.NewMemory(), LoginURL: "/login",
+		Session: func(*http.Request) (oauth.Session, error) { return oauth.Session{}, nil },
+		Scopes:  map[string]string{"read": "Read", "write": "Write"},
+		Logger:  slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, scopes := range [][]string{{"read"}, {"read", "write"}} { // two versions of the program
+		if err := ensure(context.Background(), provider, oauth.Client{
+			ID: "my-cli", Public: true, ApplicationType: "native", RedirectURIs: []string{"http://127.0.0.1/callback"}, Scopes: scopes,
+		}); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	client, err := provider.Client(context.Background(), "my-cli")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(client.Scopes)
+	// Output: [read write]
 }

@@ -1,12 +1,14 @@
 package oauth_test
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/seed-e797c9ce/oauth"
 )
@@ -61,6 +63,27 @@ func TestFormsAreReadStrictly(t *testing.T) {
 			assert.Empty(t, a.header.Get("WWW-Authenticate"), "the client is not the reason")
 		})
 	}
+}
+
+// A CSRF check or a log before the provider that takes the body is named, and no
+// client is told that it did something wrong.
+func TestABodyThatAMiddlewareReadIsTheAppsMistake(t *testing.T) {
+	f := newFixture(t)
+	for name, read := range map[string]func(r *http.Request) error{
+		"ParseForm": (*http.Request).ParseForm,
+		"ReadAll":   func(r *http.Request) error { _, err := io.ReadAll(r.Body); return err },
+	} {
+		r := httptest.NewRequest(http.MethodPost, "/oauth/token", strings.NewReader("grant_type=client_credentials"))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.SetBasicAuth("cc", f.secrets["cc"])
+		require.NoError(t, read(r), name)
+		f.refused(f.do(r), http.StatusInternalServerError, oauth.ErrServerError)
+		events := f.kinds(oauth.EventOutage)
+		assert.ErrorContains(t, events[len(events)-1].Err, "a middleware has read the body", name)
+	}
+	empty := httptest.NewRequest(http.MethodPost, "/oauth/token", http.NoBody)
+	empty.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	f.refused(f.do(empty), http.StatusUnauthorized, oauth.ErrInvalidClient)
 }
 
 // What strangers call a parameter is not the log's.

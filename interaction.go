@@ -193,7 +193,7 @@ func (p *Provider) takeSignIn(params url.Values) time.Time {
 func (p *Provider) session(r *http.Request) (Session, error) {
 	s, err := p.cfg.Session(r)
 	if err != nil {
-		return Session{}, outage("Session", err)
+		return Session{}, outage("Config.Session (that nobody is signed in is no error)", err)
 	}
 	return s, nil
 }

@@ -103,7 +103,7 @@ func TestSecretOfManagedKeys(t *testing.T) {
 	cfg := f.config()
 	cfg.Keys, cfg.Secret = nil, []byte(strings.Repeat("x", 32))
 	_, err := oauth.New(cfg)
-	require.ErrorContains(t, err, "Config.Keys")
+	require.ErrorContains(t, err, "Config.Store, which keeps the signing keys")
 	assert.ErrorContains(t, err, "another secret")
 	cfg.RetiredSecrets = [][]byte{f.config().Secret}
 	p, err := oauth.New(cfg)

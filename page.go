@@ -38,7 +38,7 @@ type ConsentPage struct {
 	TOSURI       string
 	Action       string // where the form is posted to, with a button named "decision", value "allow" or "deny"
 	Interaction  string // for a hidden field of that name
-	Nonce        string // for style and script elements: nothing else of either runs
+	Nonce        string // for style and script elements in the page: nothing else of either runs, and nothing is loaded
 }
 
 // ScopeLine is a scope with the line that explains it.
@@ -60,8 +60,8 @@ func loadPages(own *template.Template) (map[string]*template.Template, error) {
 		return pages, nil
 	}
 	names := own.DefinedTemplates()
-	if own, err = own.Clone(); err != nil { // fails for a set that was executed before
-		return nil, fmt.Errorf("oauth: Config.Templates: %w", err)
+	if c, err := own.Clone(); err == nil { // a set that was executed before cannot be cloned, nor changed any more
+		own = c
 	}
 	found := false
 	for _, name := range []string{"consent", "error"} {

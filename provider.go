@@ -88,7 +88,11 @@ func New(cfg Config) (*Provider, error) {
 		return nil, err
 	}
 	if _, err := p.keys.ring(context.Background()); err != nil {
-		return nil, fmt.Errorf("oauth: Config.Keys: %w", err)
+		where := "Config.Keys"
+		if cfg.Keys == nil {
+			where = "Config.Store, which keeps the signing keys"
+		}
+		return nil, fmt.Errorf("oauth: %s: %w", where, err)
 	}
 	return p, nil
 }
@@ -233,6 +237,9 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 //	for path, h := range p.Routes() {
 //		mux.Handle(path, h)
 //	}
+//
+// A ServeMux with a catch-all for one method, such as "GET /", panics at them.
+// Leave it as it is, and put one around it that has both: it, at "/", and these.
 func (p *Provider) Routes() iter.Seq2[string, http.Handler] {
 	return func(yield func(string, http.Handler) bool) {
 		for _, path := range p.order {

@@ -180,7 +180,7 @@ func checkRedirectURI(uri, applicationType string, privateUse []string) *Error {
 		return refuse("of a web client must be https")
 	case slices.Contains(privateUse, scheme):
 	case !strings.Contains(scheme, ".") || strings.ToLower(scheme) != scheme:
-		return refuse("has a scheme that is not allowed: https, http for loopback, or a reversed domain name (com.example.app)")
+		return refuse("must begin with https, http for loopback, or a reversed domain name (com.example.app)").because("Policy.PrivateUseSchemes can allow another")
 	case applicationType != applicationNative:
 		return refuse("with a private-use scheme is for clients whose application_type is native")
 	}
