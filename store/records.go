@@ -47,8 +47,9 @@ type Client struct {
 	DefaultScopes []string `json:"default_scopes,omitempty"` // what it gets if it asks for none; empty: all of Scopes
 	Resources     []string `json:"resources,omitempty"`      // RFC 8707: which it may ask for; empty: all of the provider's
 
-	// ApplicationType is native or web (OpenID Connect Registration §2). Only
-	// native clients have private-use schemes and loopback redirect URIs.
+	// ApplicationType is native or web (OpenID Connect Registration §2). Native
+	// clients may have private-use schemes and loopback redirect URIs, web clients
+	// neither; empty: loopback ones only.
 	ApplicationType string `json:"application_type,omitempty"`
 
 	// Trust says where the client comes from. Only TrustRegistered ones may be
