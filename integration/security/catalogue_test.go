@@ -45,13 +45,13 @@ var groups = []group{
 	{"Q", registrationCases},
 	{"R", documentCases},
 	{"S", headerCases},
-	{"U", keyCases},
+	{"U", slices.Concat(keyCases, secretCases)},
 	{"T", slices.Concat(injectionCases, []caseOf{nothingToldCase})}, // the last, since it looks at what all others left
 }
 
 // once are cases that have to do with no store; they run on the first, before
 // the others.
-var once = []group{{"R fetch", fetchCases}}
+var once = []group{{"R fetch", fetchCases}, {"U rotation", rotationCases}}
 
 // TestSecurity runs every case on every store. After each, a good flow must still
 // work, and what others were granted must stand.

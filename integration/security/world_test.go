@@ -15,6 +15,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -79,9 +80,10 @@ type credential struct {
 
 // node is one process of the provider, with the API in front of it.
 type node struct {
-	p      *oauth.Provider
-	addr   string
-	client *http.Client
+	p       *oauth.Provider
+	addr    string
+	client  *http.Client
+	handler atomic.Pointer[http.Handler]
 }
 
 type syncBuffer struct {
@@ -157,12 +159,32 @@ func (w *world) config(s store.Store) oauth.Config {
 // verify tokens.
 func (w *world) start(t testing.TB, cfg oauth.Config) *node {
 	t.Helper()
-	p, err := oauth.New(cfg)
-	require.NoError(t, err)
+	n := w.listen(t)
+	w.restart(t, n, cfg)
+	return n
+}
+
+// listen makes a node at which nothing runs yet.
+func (w *world) listen(t testing.TB) *node {
 	server := httptest.NewUnstartedServer(nil)
 	server.Config.ErrorLog = log.New(w.log, "net/http: ", 0)
-	n := &node{p: p, addr: server.Listener.Addr().String()}
-	n.client = &http.Client{Transport: transportTo(n.addr), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	n := &node{addr: server.Listener.Addr().String()}
+	n.client = &http.Client{Transport: transportTo(n.addr), CheckRedirect: noRedirect}
+	server.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { (*n.handler.Load()).ServeHTTP(rw, r) })
+	server.StartTLS()
+	t.Cleanup(func() { n.client.CloseIdleConnections(); server.Close() })
+	return n
+}
+
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// restart lets another provider take what comes to the node from now on. What
+// has come is answered by the one before, as behind a balancer.
+func (w *world) restart(t testing.TB, n *node, cfg oauth.Config) {
+	t.Helper()
+	p, err := oauth.New(cfg)
+	require.NoError(t, err)
+	n.p = p
 	introspection := sync.OnceValue(func() resource.Verifier { // the client is registered once there is a node
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -176,29 +198,37 @@ func (w *world) start(t testing.TB, cfg oauth.Config) *node {
 			return introspection().VerifyToken(ctx, token)
 		}),
 	} {
-		s, err := resource.New(resource.Config{Resource: apiURI, Issuers: []string{cfg.Issuer}, Verifier: v, Scopes: []string{"read"}})
-		require.NoError(t, err)
-		mux := http.NewServeMux()
-		for pattern, h := range s.MetadataRoutes() {
-			mux.Handle(pattern, h)
-		}
-		guarded[host] = mux
-		mux.Handle("/notes", s.Require("read")(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-			token, _ := resource.FromContext(r.Context())
-			rw.Header().Set("Content-Type", "text/plain")
-			_, _ = rw.Write([]byte(token.Subject))
-		})))
+		guarded[host] = guard(t, cfg.Issuer, v)
 	}
-	server.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+	n.serve(func(rw http.ResponseWriter, r *http.Request) {
 		if h, ok := guarded[r.Host]; ok {
 			h.ServeHTTP(rw, r)
 			return
 		}
 		p.ServeHTTP(rw, r)
 	})
-	server.StartTLS()
-	t.Cleanup(func() { n.client.CloseIdleConnections(); server.Close() })
-	return n
+}
+
+func (n *node) serve(f http.HandlerFunc) {
+	h := http.Handler(f)
+	n.handler.Store(&h)
+}
+
+// guard is the API, which verifies tokens in this way.
+func guard(t testing.TB, issuer string, v resource.Verifier) http.Handler {
+	t.Helper()
+	s, err := resource.New(resource.Config{Resource: apiURI, Issuers: []string{issuer}, Verifier: v, Scopes: []string{"read"}})
+	require.NoError(t, err)
+	mux := http.NewServeMux()
+	for pattern, h := range s.MetadataRoutes() {
+		mux.Handle(pattern, h)
+	}
+	mux.Handle("/notes", s.Require("read")(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		token, _ := resource.FromContext(r.Context())
+		rw.Header().Set("Content-Type", "text/plain")
+		_, _ = rw.Write([]byte(token.Subject))
+	})))
+	return mux
 }
 
 // with is a node of the same provider, over the first handle, that is configured
