@@ -16,6 +16,9 @@ import (
 // after Migrate; whether to stop or to warn is the program's choice. It sees one
 // connection, and takes the others to be like it.
 func (s *Store) Check(ctx context.Context) error {
+	if err := s.answers(ctx); err != nil {
+		return err
+	}
 	var errs []error
 	for table, columns := range map[string]string{"clients": clientColumns, "codes": codeColumns, "tokens": tokenColumns, "consents": consentColumns} {
 		// Asked of the tables, not of their version: who made them is no matter.
@@ -39,6 +42,20 @@ func (s *Store) Check(ctx context.Context) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// answers sees whether there is a database, and one of the dialect: else what is
+// said of its tables and settings, or of the syntax, would lead nowhere.
+func (s *Store) answers(ctx context.Context) error {
+	var value string
+	if err := s.db.QueryRowContext(ctx, "SELECT 1").Scan(&value); err != nil {
+		return fmt.Errorf("sqlstore: the database does not answer: %w", err)
+	}
+	query := map[Dialect]string{Postgres: "SHOW server_version", MySQL: "SELECT @@version", SQLite: "SELECT sqlite_version()"}[s.dialect]
+	if err := s.db.QueryRowContext(ctx, query).Scan(&value); err != nil {
+		return fmt.Errorf("sqlstore: the database is none of %s, the Dialect that New was given: %w", s.dialect, err)
+	}
+	return nil
 }
 
 // rule is a setting, how to ask for it, and what is wrong with other values.

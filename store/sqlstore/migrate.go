@@ -100,6 +100,9 @@ func (s *Store) Migrate(ctx context.Context) error {
 			return nil
 		}
 		if try == maxRetries || !transient(s.dialect, err) && !s.racing(err) || !pause(ctx, try+2) {
+			if err := s.answers(ctx); err != nil {
+				return err
+			}
 			return outage(ctx, err)
 		}
 	}

@@ -132,6 +132,29 @@ func TestWhatWasRolledBackIsTriedAgainAndNothingElse(t *testing.T) {
 	}
 }
 
+func TestADatabaseThatIsAwayOrAnotherIsNamedOnce(t *testing.T) {
+	one := func() *fakeRows { return &fakeRows{row: []driver.Value{"1"}} }
+	failure := errors.New("no such function")
+	for want, f := range map[string]*fakeDB{
+		"the database does not answer":                           {errs: []error{failure}},
+		"the database is none of postgres, the Dialect that New": {errs: []error{nil, failure}, rows: []*fakeRows{one()}},
+	} {
+		db := sql.OpenDB(f)
+		s := retryCase{dialect: sqlstore.Postgres}.store(t, db)
+		err := s.Check(t.Context())
+		assert.ErrorIs(t, err, failure)
+		assert.ErrorContains(t, err, want)
+		assert.Equal(t, 1, strings.Count(err.Error(), "sqlstore:"), err)
+		require.NoError(t, db.Close())
+	}
+
+	// Migrate finds no version, and this driver has no transactions as it needs them.
+	f := &fakeDB{errs: []error{failure, nil, failure}, rows: []*fakeRows{one()}}
+	db := sql.OpenDB(f)
+	defer db.Close()
+	assert.ErrorContains(t, retryCase{dialect: sqlstore.Postgres}.store(t, db).Migrate(t.Context()), "the database is none of postgres")
+}
+
 func TestAForgottenMigrateIsNamed(t *testing.T) {
 	for dialect, missing := range map[sqlstore.Dialect]error{
 		sqlstore.Postgres: stateError("42P01"), sqlstore.MySQL: errors.New("Error 1146 (42S02): Table 'app.oauth_clients' doesn't exist"), sqlstore.SQLite: errors.New("no such table: oauth_clients"),
