@@ -27,3 +27,25 @@ func TestNoPathHasASecondSpelling(t *testing.T) {
 		assert.Equal(t, map[bool]int{true: http.StatusOK, false: http.StatusNotFound}[served], w.Code, path)
 	}
 }
+
+// A mux of the app's decodes paths before it compares them: the endpoints do not
+// rely on it.
+func TestNoPathHasASecondSpellingInAMux(t *testing.T) {
+	f := newFixture(t)
+	mux := http.NewServeMux()
+	for path, h := range f.p.Routes() {
+		mux.Handle(path, h)
+	}
+	get := func(path string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		return w
+	}
+	assert.Equal(t, http.StatusOK, get("/oauth/jwks").Code)
+	assert.Equal(t, http.StatusOK, get("/.well-known/oauth-authorization-server").Code)
+	assert.Equal(t, http.StatusNotFound, get("/oauth/jw%6Bs").Code)
+	assert.Equal(t, http.StatusNotFound, get("/%6Fauth/authorize?client_id=app").Code)
+	w := get("/.well-known/oauth%2Dauthorization-server")
+	assert.Equal(t, http.StatusNotFound, w.Code)
+	assert.Equal(t, "*", w.Header().Get("Access-Control-Allow-Origin"), "web pages may read that it is not there")
+}

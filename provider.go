@@ -183,7 +183,7 @@ func (p *Provider) buildRoutes() error {
 		if _, taken := p.routes[path]; taken {
 			errs = append(errs, fmt.Errorf("oauth: two endpoints at %s", path))
 		}
-		p.routes[path] = p.observed(name, h)
+		p.routes[path] = asWritten(p.observed(name, h))
 		p.order = append(p.order, path)
 	}
 	route(p.paths.authorize, "authorize", http.HandlerFunc(p.authorizeEndpoint))
@@ -214,15 +214,31 @@ func (p *Provider) handlerPath(path string) string {
 
 // ServeHTTP serves every endpoint, and 404 for all other paths. Paths are
 // compared exactly, as they are on the public host: do not strip a prefix. A
-// path that is spelled with escapes (/oauth%2ftoken) is another one: what stands
-// in front may have rules for the plain one.
+// path that is spelled with escapes (/oauth%2ftoken) is another one, also where
+// Routes are mounted: what stands in front may have rules for the plain one.
 func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	// Not RawPath alone: it is empty for /a%21, as package url escapes that itself,
-	// and set for /a!.
-	if h, ok := p.routes[r.URL.Path]; ok && r.URL.EscapedPath() == r.URL.Path {
+	if h, ok := p.routes[r.URL.Path]; ok {
 		h.ServeHTTP(w, r)
 		return
 	}
+	notFound(w, r)
+}
+
+// asWritten serves h at a path without escapes: a mux decodes paths before it
+// compares them.
+func asWritten(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Not RawPath alone: it is empty for /a%21, as package url escapes that itself,
+		// and set for /a!.
+		if r.URL.EscapedPath() != r.URL.Path {
+			notFound(w, r)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+func notFound(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, "/.well-known/") {
 		// Clients in web pages look in several places; one that they may not read
 		// would end their search.
