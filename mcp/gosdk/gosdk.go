@@ -76,8 +76,9 @@ func tokenInfo(ctx context.Context, _ string, _ *http.Request) (*auth.TokenInfo,
 	}, nil
 }
 
-// Caller returns the verified token of a call, from req.Extra.TokenInfo. It is
-// false for one that did not come through Handler.
+// Caller returns the verified token of a call, from req.Extra.TokenInfo. It is nil
+// and false for one that did not come through Handler. In a server that has other
+// ways in, ask: the SDK does not recover from a tool that panics.
 func Caller(info *auth.TokenInfo) (*resource.Token, bool) {
 	if info == nil {
 		return nil, false
