@@ -19,7 +19,7 @@ const ofProvider = "the provider (Provider.Routes lists all of them)"
 func (c *checkup) settings() {
 	cfg := &c.p.cfg
 	if cfg.Secret == nil && c.p.secure {
-		c.say("Config.Secret is not set: with every restart all users are signed out of their clients, and a second instance would refuse the tokens of the first")
+		c.say("Config.Secret is not set: with every restart all users are signed out of their clients, and a second instance would refuse the tokens of the first: make one with openssl rand -base64 32")
 	}
 	for _, r := range cfg.Resources {
 		if u, err := url.Parse(r.URI); err == nil && u.Scheme == "http" && !loopbackHost(u.Hostname()) {

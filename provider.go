@@ -118,7 +118,7 @@ func (p *Provider) openSeals() error {
 	if !ownSecret {
 		secrets[0] = make([]byte, 32)
 		rand.Read(secrets[0])
-		p.log.Warn("oauth: Config.Secret is not set: consent pages, and managed keys with the tokens that they signed, end with this process")
+		p.log.Warn("oauth: Config.Secret is not set: consent pages, and managed keys with the tokens that they signed, end with this process, and no other takes them: make one with openssl rand -base64 32")
 	}
 	var err, err2, err3 error
 	var sealKeys *sealer
