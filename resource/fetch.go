@@ -73,11 +73,14 @@ func (m remote) do(r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
+// get asks past caches (RFC 9111 §5.2.1.4): how long keys are used is decided
+// here, and whoever asks again wants what there is now.
 func (m remote) get(ctx context.Context, u string) ([]byte, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u, nil)
 	if err != nil {
 		return nil, errors.New("resource: not a URL")
 	}
+	r.Header.Set("Cache-Control", "no-cache")
 	return m.do(r)
 }
 

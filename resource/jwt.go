@@ -58,6 +58,10 @@ func JWT(issuer string, c *http.Client) Verifier {
 // outage. Verified tokens are remembered, up to 2048, so that seeing one again
 // costs no signature; they are forgotten with their key.
 //
+// Caches in between are told to ask the issuer (Cache-Control: no-cache). One that
+// does not heed this adds the time for which it keeps the key set: so much longer
+// a withdrawn key is accepted, and tokens of a new one are refused.
+//
 // A revoked token is accepted until it expires: nothing in it says so. Where that
 // is too long, use short lifetimes or Introspection.
 func NewJWT(cfg JWTConfig) Verifier {

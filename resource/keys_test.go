@@ -1,9 +1,11 @@
 package resource_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -220,6 +222,84 @@ func TestWithdrawnKeys(t *testing.T) {
 				time.Sleep(time.Minute)
 			}
 			assert.LessOrEqual(t, is.fetches("/jwks"), 5)
+		})
+	})
+}
+
+// cache is a proxy that keeps every answer for an hour, as long as a provider
+// allows it for its key set, and asks anew when a request wants that (RFC 9111
+// §5.2.1.4).
+type cache struct {
+	next http.RoundTripper
+	kept map[string]keptAnswer
+}
+
+type keptAnswer struct {
+	header http.Header
+	body   []byte
+	until  time.Time
+}
+
+func (c *cache) RoundTrip(r *http.Request) (*http.Response, error) {
+	k, ok := c.kept[r.URL.String()]
+	if !ok || !time.Now().Before(k.until) || r.Header.Get("Cache-Control") == "no-cache" {
+		res, err := c.next.RoundTrip(r)
+		if err != nil || res.StatusCode != http.StatusOK {
+			return res, err
+		}
+		body, err := io.ReadAll(res.Body)
+		if err != nil {
+			return nil, err
+		}
+		k = keptAnswer{res.Header, body, time.Now().Add(time.Hour)}
+		c.kept[r.URL.String()] = k
+	}
+	return &http.Response{StatusCode: http.StatusOK, Header: k.header, Body: io.NopCloser(bytes.NewReader(k.body)), Request: r}, nil
+}
+
+func TestACacheInBetweenDoesNotProlongKeys(t *testing.T) {
+	behindCache := func(t *testing.T) (*issuer, *api) {
+		is := newIssuer(t, issuerURL)
+		client := &http.Client{Transport: &cache{is, map[string]keptAnswer{}}}
+		return is, newAPI(t, resource.JWT(issuerURL, client), nil)
+	}
+	t.Run("SEC-269 a withdrawn key is refused within 10 minutes", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			is, a := behindCache(t)
+			token := is.token(nil)
+			a.accepts(token)
+			is.set(func() { is.keys = nil })
+			is.addKey(jose.ES256)
+			time.Sleep(10 * time.Minute)
+			a.refuses(token)
+		})
+	})
+	t.Run("a new key is known when a token names it", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			is, a := behindCache(t)
+			a.accepts(is.token(jti(1)))
+			time.Sleep(time.Minute)
+			is.addKey(jose.ES256)
+			a.accepts(is.token(jti(2)))
+		})
+	})
+	t.Run("keys that moved are found", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			is, a := behindCache(t)
+			a.accepts(is.token(nil))
+			is.set(func() {
+				is.metadata["jwks_uri"] = issuerURL + "/new"
+				is.override["/jwks"] = http.NotFound
+				is.override["/new"] = func(w http.ResponseWriter, r *http.Request) {
+					r.URL.Path = "/jwks"
+					is.serve(w, r)
+				}
+			})
+			is.addKey(jose.ES256)
+			time.Sleep(time.Minute)
+			a.cannotTell(is.token(nil)) // the old place
+			time.Sleep(time.Minute)
+			a.accepts(is.token(nil))
 		})
 	})
 }
