@@ -17,8 +17,11 @@ import (
 // KeySource yields the provider's keys. The first one that has a Signer (or a
 // Secret) signs; all of them verify and, Secrets excepted, are published. It is
 // asked by New, and again when a minute has passed since it last was, so that
-// keys can change while the provider runs. A key must be published for an hour,
-// as long as the key set may be cached, before it signs.
+// keys can change while the provider runs. A key must be among its answers for an
+// hour and a minute before it signs: the key set may be cached for an hour, and
+// what an instance knows is up to a minute old. For the same reason it must stay,
+// after the next one signs, for a minute longer than any access token lives. There
+// can be 100 keys at most.
 type KeySource interface {
 	Keys(ctx context.Context) ([]Key, error)
 }
@@ -146,6 +149,9 @@ const rememberedTokens = 4096
 func newKeyring(list []Key, old *keyring) (*keyring, error) {
 	if old != nil && slices.EqualFunc(list, old.keys, sameKey) {
 		return old, nil
+	}
+	if len(list) > jose.MaxJWKSKeys {
+		return nil, fmt.Errorf("oauth: the key source has %d keys: leave out those that have not signed for longer than an access token lives, since APIs read key sets of at most %d", len(list), jose.MaxJWKSKeys)
 	}
 	ring := &keyring{keys: slices.Clone(list), seen: jose.NewCache[*resource.Token](rememberedTokens)}
 	all := make([]jose.Key, 0, len(list))

@@ -7,6 +7,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http/httptest"
@@ -222,16 +223,21 @@ func TestKeysThatAreRefused(t *testing.T) {
 	short, err := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
 	require.NoError(t, err)
 	key := managedSigner(t)
+	many := make(oauth.StaticKeys, 101)
+	for i := range many {
+		many[i] = oauth.Key{ID: fmt.Sprint(i), Signer: key}
+	}
 	for name, keys := range map[string]oauth.StaticKeys{
-		"none":           {},
-		"only verifying": {{Public: key.Public()}},
-		"P-224":          {{Signer: short}},
-		"wrong alg":      {{Signer: key, Alg: "RS256"}},
-		"alg none":       {{Signer: key, Alg: "none"}},
-		"short secret":   {{ID: "h", Secret: []byte("short")}},
-		"no ID":          {{Secret: []byte(strings.Repeat("k", 32))}},
-		"empty":          {{}},
-		"same ID":        {{ID: "a", Signer: key}, {ID: "a", Signer: managedSigner(t)}},
+		"more than APIs read": many,
+		"none":                {},
+		"only verifying":      {{Public: key.Public()}},
+		"P-224":               {{Signer: short}},
+		"wrong alg":           {{Signer: key, Alg: "RS256"}},
+		"alg none":            {{Signer: key, Alg: "none"}},
+		"short secret":        {{ID: "h", Secret: []byte("short")}},
+		"no ID":               {{Secret: []byte(strings.Repeat("k", 32))}},
+		"empty":               {{}},
+		"same ID":             {{ID: "a", Signer: key}, {ID: "a", Signer: managedSigner(t)}},
 	} {
 		cfg := (&fixture{store: store.NewMemory(), log: &syncBuffer{}}).config()
 		cfg.Keys = keys
@@ -239,6 +245,59 @@ func TestKeysThatAreRefused(t *testing.T) {
 		_, err := oauth.New(cfg)
 		assert.Error(t, err, name)
 	}
+	cfg := (&fixture{store: store.NewMemory(), log: &syncBuffer{}}).config()
+	cfg.Keys = many[:100]
+	_, err = oauth.New(cfg)
+	assert.NoError(t, err)
+}
+
+// The times that KeySource names are enough, whenever an instance asks.
+func TestASourceThatKeepsItsKeysAsLongAsItShould(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const life, signs = time.Hour, 3 * time.Hour // the new key, after the begin
+		older, newer := managedSigner(t), managedSigner(t)
+		begin := time.Now()
+		keys := func(c *oauth.Config) {
+			c.Policy.AccessTokenLifetime = life
+			c.Keys = source(func() ([]oauth.Key, error) {
+				at, list := time.Since(begin), []oauth.Key{{ID: "older", Signer: older}}
+				if at >= signs-time.Hour-time.Minute {
+					list = append(list, oauth.Key{ID: "newer", Public: newer.Public()})
+				}
+				if at >= signs {
+					list = []oauth.Key{{ID: "newer", Signer: newer}, {ID: "older", Public: older.Public()}}
+				}
+				if at >= signs+life+time.Minute {
+					list = list[:1]
+				}
+				return list, nil
+			})
+		}
+		one := newFixture(t, keys)
+		cfg := one.config()
+		keys(&cfg)
+		p, err := oauth.New(cfg)
+		require.NoError(t, err)
+		two := &fixture{t: t, p: p, store: one.store, secrets: one.secrets, log: one.log, gone: one.gone}
+		at := func(since time.Duration) { time.Sleep(since - time.Since(begin)) }
+
+		at(signs - time.Hour - time.Minute - time.Second) // one asks a moment too early
+		assert.NotContains(t, one.jwks(), "newer")
+		at(signs - time.Hour)
+		assert.Contains(t, one.jwks(), "newer", "whatever was cached before is gone when the key signs")
+
+		at(signs - time.Second)
+		one.jwks()
+		at(signs + time.Minute - 2*time.Second)
+		last := one.ok(one.post("/oauth/token", "cc", ccForm)).AccessToken
+		assert.Equal(t, "older", kid(t, last), "it has not asked yet")
+		assert.Equal(t, "newer", kid(t, two.ok(two.post("/oauth/token", "cc", ccForm)).AccessToken))
+		at(signs + life + time.Minute - 3*time.Second)
+		assert.True(t, one.active(last))
+		assert.True(t, two.active(last), "valid until it expires")
+		at(signs + life + 2*time.Minute)
+		assert.NotContains(t, two.jwks(), "older")
+	})
 }
 
 // The store of managed keys fails at first, later, or holds what nobody can read.
