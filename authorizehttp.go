@@ -157,6 +157,9 @@ func (p *Provider) askConsent(w http.ResponseWriter, r *http.Request, req *Autho
 // (nil: all), and answers r with the redirect to the client. req comes from
 // Config.Interact or from [Provider.PendingAuthorization]. The answer is written
 // whatever happens; the error is for the app's log.
+//
+// Beware of r.PostForm["scope"]: it is nil where the user unticked every box, and
+// means nothing then, not all. See the example.
 func (p *Provider) Approve(w http.ResponseWriter, r *http.Request, req *AuthorizationRequest, scopes []string) error {
 	pageHeaders(w.Header())
 	session, err := p.session(r)

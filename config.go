@@ -58,7 +58,9 @@ type Config struct {
 	// when a person is needed, and answers the request with a page of its own:
 	// if req.NeedsConsent one that ends in [Provider.Approve] or [Provider.Deny],
 	// else a sign-in page that ends at req.ResumeURL. A page for prompt=login must
-	// not send somebody back who is signed in already.
+	// not send somebody back who is signed in already. The answer has a
+	// Content-Security-Policy that loads nothing, styles included: set the page's
+	// own, with frame-ancestors 'none'. See the example of [Provider.Approve].
 	Interact func(w http.ResponseWriter, r *http.Request, req *AuthorizationRequest)
 
 	// SkipConsent decides, for clients of TrustRegistered only, that a request

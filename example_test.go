@@ -165,3 +165,84 @@ func ExampleProvider_UpdateClient() {
 	fmt.Println(client.Scopes)
 	// Output: [read write]
 }
+
+// Pages and handlers of the app's own, in place of LoginURL and the built-in
+// consent page.
+func ExampleProvider_Approve() {
+	page := template.Must(template.New("").Parse(`<form method="post" action="/connect">
+<h1>May {{.Client.Name}} use your account? The answer goes to {{.RedirectURI.Host}}.</h1>
+{{range .Scopes}}<label><input type="checkbox" name="scope" value="{{.}}" checked> {{.}}</label>{{end}}
+<input type="hidden" name="interaction" value="{{.Interaction}}">
+<button name="answer" value="no">No</button> <button name="answer" value="yes">Yes</button>
+</form>`))
+	provider, err := oauth.New(oauth.Config{
+		Issuer: "http://localhost:8080", Store: store.NewMemory(),
+		Session: func(*http.Request) (oauth.Session, error) { return oauth.Session{Subject: "u-1"}, nil },
+		Scopes:  map[string]string{"notes": "Read your notes"},
+		Interact: func(w http.ResponseWriter, r *http.Request, req *oauth.AuthorizationRequest) {
+			if !req.NeedsConsent {
+				http.Redirect(w, r, "/login?"+url.Values{"return_to": {req.ResumeURL}}.Encode(), http.StatusSeeOther)
+				return
+			}
+			w.Header().Set("Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'") // for the app's own styles
+			if err := page.Execute(w, req); err != nil {
+				fmt.Println(err)
+			}
+		},
+		Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	connect := func(w http.ResponseWriter, r *http.Request) { // POST /connect
+		req, err := provider.PendingAuthorization(r)
+		switch {
+		case err != nil:
+			http.Error(w, "Start again from the application.", http.StatusForbidden)
+			return
+		case r.PostForm.Get("answer") != "yes":
+			err = provider.Deny(w, r, req)
+		default:
+			err = provider.Approve(w, r, req, append([]string{}, r.PostForm["scope"]...)) // never nil, which is all
+		}
+		if err != nil {
+			fmt.Println(err)
+		}
+	}
+
+	app, _, err := provider.RegisterClient(context.Background(), oauth.Client{
+		Name: "Reader", Public: true, RedirectURIs: []string{"https://reader.example/callback"}, Scopes: []string{"notes"},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, ticked := range []url.Values{{}, {"scope": {"notes"}}} { // two people
+		shown := httptest.NewRecorder()
+		provider.ServeHTTP(shown, httptest.NewRequest(http.MethodGet, "/oauth/authorize?"+url.Values{
+			"response_type": {"code"}, "client_id": {app.ID}, "scope": {"notes"},
+			"code_challenge": {strings.Repeat("x", 43)}, "code_challenge_method": {"S256"},
+		}.Encode(), nil))
+		_, after, _ := strings.Cut(shown.Body.String(), `name="interaction" value="`)
+		ticked.Set("interaction", after[:strings.Index(after, `"`)])
+		ticked.Set("answer", "yes")
+		r := httptest.NewRequest(http.MethodPost, "/connect", strings.NewReader(ticked.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		for _, c := range shown.Result().Cookies() {
+			r.AddCookie(c)
+		}
+		w := httptest.NewRecorder()
+		connect(w, r)
+		to, err := w.Result().Location()
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(to.Query().Get("error"), to.Query().Has("code"))
+	}
+	// Output:
+	// oauth: access_denied: nothing was granted
+	// access_denied false
+	//  true
+}
