@@ -134,6 +134,42 @@ func TestSecretOfManagedKeys(t *testing.T) {
 	assert.False(t, i.Active, "without a secret the keys are this process's own")
 }
 
+// A change that stops half way for hours: each instance seals the keys with its
+// own first secret, and both open them.
+func TestASecretThatChangesSlowly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		older, newer := []byte(strings.Repeat("o", 32)), []byte(strings.Repeat("n", 32))
+		f := newFixture(t, managed, func(c *oauth.Config) { c.Secret = older })
+		instance := func(secret []byte, retired ...[]byte) *fixture {
+			t.Helper()
+			cfg := f.config()
+			cfg.Keys, cfg.Secret, cfg.RetiredSecrets = nil, secret, retired
+			p, err := oauth.New(cfg)
+			require.NoError(t, err)
+			return &fixture{t: t, p: p, store: f.store, secrets: f.secrets, log: f.log, gone: f.gone}
+		}
+		token := f.ok(f.post("/oauth/token", "cc", ccForm)).AccessToken
+		sideBySide := func(one, two *fixture) {
+			t.Helper()
+			for range 10 {
+				time.Sleep(time.Minute)
+				for _, i := range []*fixture{one, two} {
+					assert.True(t, i.active(token))
+					assert.Equal(t, kid(t, token), kid(t, i.ok(i.post("/oauth/token", "cc", ccForm)).AccessToken))
+					assert.Empty(t, f.kinds(oauth.EventOutage))
+				}
+			}
+		}
+		one := instance(older, newer)
+		sideBySide(f, one)
+		two := instance(newer, older)
+		sideBySide(one, two)
+		one = instance(newer, older)
+		sideBySide(one, two)
+		sideBySide(instance(newer), two)
+	})
+}
+
 func TestManagedKeysOfEveryAlgorithm(t *testing.T) {
 	for _, alg := range []string{"ES256", "ES384", "EdDSA", "RS256", "PS256"} {
 		f := newFixture(t, managed, func(c *oauth.Config) { c.Policy.SigningAlg = alg })
