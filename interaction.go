@@ -116,7 +116,9 @@ func (p *Provider) PendingAuthorization(r *http.Request) (*AuthorizationRequest,
 	}
 	browser := p.knownBrowser(r)
 	switch {
-	case browser == "" || subtle.ConstantTimeCompare([]byte(hashKey(browser)), []byte(in.Browser)) != 1:
+	case browser == "":
+		return refuse("the cookie " + p.browserCookie() + " did not come back, which was set with the page")
+	case subtle.ConstantTimeCompare([]byte(hashKey(browser)), []byte(in.Browser)) != 1:
 		return refuse("interaction of another browser")
 	case session.Subject != in.Subject || session.ID != in.Session:
 		return refuse("interaction of another session")

@@ -97,8 +97,13 @@ func TestRefusedAuthorizationsNameTheRule(t *testing.T) {
 		"cross-origin request": func() {
 			f.do(header(alice().request("POST", "/oauth/consent", url.Values{}), "Sec-Fetch-Site", "cross-site"))
 		},
-		"interaction of another browser": func() {
+		"oauth-browser did not come back": func() {
 			f.visit(alice(), "POST", "/oauth/consent", consentForm(t, f.authorize(alice(), authorization("app"))))
+		},
+		"interaction of another browser": func() {
+			another := alice()
+			f.authorize(another, authorization("app"))
+			f.visit(another, "POST", "/oauth/consent", consentForm(t, f.authorize(alice(), authorization("app"))))
 		},
 		"interaction of another session": func() { f.decideAs("bob", nil) },
 		"nothing was granted":            func() { f.decideAs("alice", []string{}) },
