@@ -92,3 +92,18 @@ func TestRedirectURIHostIsNoNumber(t *testing.T) {
 		assert.NoError(t, err, host)
 	}
 }
+
+// Hosts are shown as browsers show them: a capital I is taken for an l.
+func TestHostsAreShownInLowerCase(t *testing.T) {
+	f := newFixture(t)
+	const uri = "https://paypaI.example:8443/cb"
+	f.register(oauth.Client{ID: "big", Public: true, Scopes: []string{"read"}, RedirectURIs: []string{uri}, Trust: store.TrustSelf})
+	a := f.authorize(alice(), authorization("big", "redirect_uri", uri))
+	require.Equal(t, http.StatusOK, a.status)
+	assert.Contains(t, a.body, "<dd>paypai.example:8443</dd>")
+	a = f.authorize(alice(), authorization("big", "redirect_uri", uri, "scope", "unknown"))
+	assert.Contains(t, a.body, "Go to paypai.example:8443<")
+	req, err := f.p.ParseAuthorization(t.Context(), authorization("big", "redirect_uri", uri))
+	require.NoError(t, err)
+	assert.Equal(t, uri, req.RedirectURI.String(), "the answer goes where the client said, byte for byte")
+}

@@ -15,15 +15,16 @@ type RedirectURI struct{ uri string }
 // String returns the address as the client sent it.
 func (u RedirectURI) String() string { return u.uri }
 
-// Host returns what a person should be shown of the address: its host and port
-// as they are written, or the scheme of a private-use address, whose host, if it
-// has one, says nothing about where the answer goes.
+// Host returns what a person should be shown of the address: its host and port,
+// in lower case, as browsers show it (paypaI is no paypal); or the scheme of a
+// private-use address, whose host, if it has one, says nothing about where the
+// answer goes.
 func (u RedirectURI) Host() string {
 	scheme, rest, _ := strings.Cut(u.uri, ":")
 	if scheme != "https" && scheme != "http" {
 		return scheme + ":"
 	}
-	return authority(rest)
+	return strings.ToLower(authority(rest))
 }
 
 // authority cuts //host:port from what follows the scheme.

@@ -73,8 +73,8 @@ func (s *Site) connection(d oauth.ConsentDetail) connection {
 		case err != nil:
 		case u.Scheme != "https" && (u.Scheme != "http" || loopback(u.Hostname())): // an app's own scheme too
 			c.Local = true
-		case !slices.Contains(c.SentTo, u.Host):
-			c.SentTo = append(c.SentTo, u.Host)
+		case !slices.Contains(c.SentTo, strings.ToLower(u.Host)): // as browsers show it: a capital I is taken for an l
+			c.SentTo = append(c.SentTo, strings.ToLower(u.Host))
 		}
 	}
 	return c

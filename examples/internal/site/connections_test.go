@@ -27,7 +27,7 @@ func TestConnectionsSayWhatIsKnown(t *testing.T) {
 	c := s.connection(detail("app", &oauth.Client{Name: "App", Trust: store.TrustRegistered, RedirectURIs: []string{"https://app.example/a", "https://app.example/b", "https://b.example/"}}))
 	assert.Equal(t, connection{ClientID: "app", Name: "App", SentTo: []string{"app.example", "b.example"}, Scopes: []string{"Read everything", "other"}}, c)
 
-	c = s.connection(detail("https://client.example:8443/doc", &oauth.Client{Name: "Ple\u202ease\n\u200b", Trust: store.TrustDocument, RedirectURIs: []string{"http://localhost/cb", "https://web.example/cb"}}))
+	c = s.connection(detail("https://client.example:8443/doc", &oauth.Client{Name: "Ple\u202ease\n\u200b", Trust: store.TrustDocument, RedirectURIs: []string{"http://localhost/cb", "https://wEb.example/cb"}}))
 	assert.Equal(t, "Please", c.Name)
 	assert.Equal(t, "client.example:8443", c.Document)
 	assert.True(t, c.Unchecked)
