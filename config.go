@@ -41,8 +41,8 @@ type Config struct {
 
 	// Session says who is signed in to the app in this browser. A Session
 	// without Subject means nobody. An error is an outage. If it reads a cookie,
-	// that has to be SameSite=Lax: a Strict one does not come along when a client
-	// sends the browser here, and everybody has to sign in each time.
+	// that has to be SameSite=Lax: a Strict one does not come along when another
+	// site sends the browser here, and its users have to sign in each time.
 	Session func(r *http.Request) (Session, error)
 
 	// LoginURL is where a browser goes that has no session: a path of the app
