@@ -64,7 +64,7 @@ func extend(r *oauth.Registry, cfg Config) error {
 	if cfg.MaxLifetime < 0 || cfg.MaxLifetime > longest {
 		return fmt.Errorf("assertion: Config.MaxLifetime must not be negative, nor over %s", longest)
 	}
-	v := &verifier{cfg: cfg, reg: r, keys: newKeyCache(cfg.HTTPClient)}
+	v := &verifier{cfg: cfg, reg: r, keys: newKeyCache(cfg.HTTPClient), strangersKeys: newKeyCache(cfg.HTTPClient)}
 	r.ClientAuth(method, v.authenticate)
 	r.OnMetadata(func(m oauth.Metadata) {
 		for _, endpoint := range []string{"token", "revocation", "introspection"} {

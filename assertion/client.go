@@ -24,9 +24,10 @@ var algs = []string{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA}
 
 // verifier authenticates clients by private_key_jwt.
 type verifier struct {
-	cfg  Config
-	reg  *oauth.Registry
-	keys *keyCache
+	cfg           Config
+	reg           *oauth.Registry
+	keys          *keyCache
+	strangersKeys *keyCache // of clients that the operator did not register
 }
 
 func badRequest(description string) error {
@@ -87,7 +88,11 @@ func (v *verifier) prove(ctx context.Context, client *oauth.Client, token *jose.
 	if !slices.Contains(algs, token.Alg) {
 		return refuse("its alg is not supported")
 	}
-	body, err := v.keys.verify(ctx, client, token)
+	cache := v.keys
+	if client.Trust != store.TrustRegistered {
+		cache = v.strangersKeys
+	}
+	body, err := cache.verify(ctx, client, token)
 	if err != nil {
 		return refuse("%w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,7 +23,7 @@ const (
 	keysFresh   = 10 * time.Minute // how long a fetched key set is used without asking
 	fetchEvery  = time.Minute      // the least time between two requests for one key set
 	maxSets     = 1000
-	maxInFlight = 32 // requests under way
+	maxInFlight = 16 // requests under way, of each cache
 	perMinute   = 100
 	perHost     = 10
 )
@@ -32,8 +33,9 @@ var (
 	errBusy = errors.New("too many requests for keys")
 )
 
-// keyCache holds the key sets behind the jwks_uris of clients, which strangers
-// name.
+// keyCache holds the key sets behind the jwks_uris of clients. Strangers name
+// theirs at will: they have a cache of their own, and can use up what is fetched
+// for strangers only.
 type keyCache struct {
 	http   *http.Client
 	slots  chan struct{}
@@ -85,7 +87,8 @@ func (k *keyCache) get(ctx context.Context, uri string) ([]byte, error) {
 	default:
 		return nil, errBusy
 	}
-	if u, err := url.Parse(uri); err != nil || !k.budget.Spend(u.Hostname(), time.Now()) {
+	u, err := url.Parse(uri)
+	if err != nil || !k.budget.Spend(strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")), time.Now()) {
 		return nil, errBusy
 	}
 	body, _, err := fetch.Get(ctx, k.http, uri, maxJWKS)
