@@ -55,3 +55,21 @@ func TestAClientsOwnTokensAreNotThoseOfItsSuccessor(t *testing.T) {
 		assert.True(t, f.active(next), "a change is no other client")
 	})
 }
+
+// What ends with an authorization are its access tokens, too.
+func TestNoAccessTokenOutlivesMaxLifetime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, func(c *oauth.Config) { c.Policy.MaxLifetime = 90 * time.Minute })
+		first := f.login("app")
+		assert.EqualValues(t, 3600, first.ExpiresIn)
+		time.Sleep(50 * time.Minute)
+		last := f.ok(f.refresh("app", first.RefreshToken))
+		assert.EqualValues(t, 2400, last.ExpiresIn)
+		time.Sleep(40*time.Minute - time.Second)
+		assert.True(t, f.active(last.AccessToken))
+		f.ok(f.refresh("app", last.RefreshToken))
+		time.Sleep(time.Second)
+		assert.False(t, f.active(last.AccessToken))
+		f.refused(f.refresh("app", last.RefreshToken), 400, oauth.ErrInvalidGrant)
+	})
+}

@@ -124,7 +124,7 @@ type Policy struct {
 	CodeLifetime         time.Duration // 10 minutes, which is also the most (RFC 6749 §4.1.2)
 	AccessTokenLifetime  time.Duration // 1 hour
 	RefreshTokenLifetime time.Duration // 30 days, from each refresh on
-	MaxLifetime          time.Duration // of an authorization, however often it is refreshed; 0: unlimited
+	MaxLifetime          time.Duration // of an authorization with its access tokens, however often it is refreshed; 0: unlimited
 	RefreshGrace         time.Duration // 30 seconds: how long a retried refresh gets the same answer; NoGrace: not at all
 	Keep                 time.Duration // 7 days: how long ended authorizations are kept, to recognise replay
 	InteractionLifetime  time.Duration // 10 minutes: how long a consent page stays valid

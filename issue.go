@@ -127,6 +127,14 @@ func (p *Provider) prepare(ctx context.Context, is *Issuance) (*TokenResponse, *
 	}
 	at := now()
 	life := lifetime(is.Client.AccessTokenLifetime, p.cfg.Policy.AccessTokenLifetime)
+	if limit := p.cfg.Policy.MaxLifetime; limit > 0 && is.Subject != "" { // the authorization ends, and with it what rests on it
+		if is.record != nil {
+			limit = is.record.CreatedAt.Add(limit).Sub(at)
+		}
+		if life = min(life, limit); life < time.Second {
+			return nil, nil, errorf(ErrInvalidGrant, "the authorization has ended")
+		}
+	}
 	res := &TokenResponse{TokenType: "Bearer", ExpiresIn: int64(life / time.Second), Scope: strings.Join(is.Scopes, " ")}
 	record, jti, err := p.nextRecord(is, res, at, at.Add(life))
 	if err != nil {
