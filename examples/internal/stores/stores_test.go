@@ -40,7 +40,7 @@ func TestWhatCannotBeOpened(t *testing.T) {
 		"sqlite:/no/such/folder/oauth.db":               "unable to open database file (14): /no/such/folder/oauth.db",
 		"postgres://ada:hush@127.0.0.1:1/oauth":         "store: postgres: sqlstore: failed to connect to `user=ada database=oauth`",
 		"postgres://ada:hush@127.0.0.1:port/":           "store: postgres: sqlstore: cannot parse",
-		"mysql://ada:hush@127.0.0.1:1/oauth":            "store: mysql: sqlstore: dial tcp 127.0.0.1:1: connect: connection refused",
+		"mysql://ada:hush@127.0.0.1:1/oauth":            "store: mysql: sqlstore: the database does not answer: dial tcp 127.0.0.1:1: connect: connection refused",
 		"mysql://ada:hush@127.0.0.1:1":                  mysqlURL,
 		"mysql://ada:hush@127.0.0.1:1/":                 mysqlURL,
 		"mysql://ada:hush@/oauth":                       mysqlURL,
