@@ -153,13 +153,12 @@ func (p *Provider) askConsent(w http.ResponseWriter, r *http.Request, req *Autho
 	p.consentPage(w, r, req)
 }
 
-// Approve grants a request to the user of r's session, for these of its scopes
-// (nil: all), and answers r with the redirect to the client. req comes from
-// Config.Interact or from [Provider.PendingAuthorization]. The answer is written
-// whatever happens; the error is for the app's log.
-//
-// Beware of r.PostForm["scope"]: it is nil where the user unticked every box, and
-// means nothing then, not all. See the example.
+// Approve grants a request to the user of r's session, for these of its scopes,
+// such as the r.PostForm["scope"] of a form with boxes, or req.Scopes for all; and
+// answers r with the redirect to the client. None, of a request for some: the
+// client is answered access_denied. req comes from Config.Interact or from
+// [Provider.PendingAuthorization]. The answer is written whatever happens; the
+// error is for the app's log.
 func (p *Provider) Approve(w http.ResponseWriter, r *http.Request, req *AuthorizationRequest, scopes []string) error {
 	pageHeaders(w.Header())
 	session, err := p.session(r)
@@ -168,6 +167,9 @@ func (p *Provider) Approve(w http.ResponseWriter, r *http.Request, req *Authoriz
 	}
 	var code string
 	if err == nil {
+		if scopes == nil { // a form of which every box was unticked
+			scopes = []string{}
+		}
 		code, err = p.CreateAuthorizationCode(r.Context(), req, Approval{Session: session, Scopes: scopes})
 	}
 	if err == nil {
@@ -208,11 +210,7 @@ func (p *Provider) consentEndpoint(w http.ResponseWriter, r *http.Request) {
 		p.Deny(w, r, req)
 		return
 	}
-	scopes := r.PostForm["scope"]
-	if scopes == nil {
-		scopes = []string{}
-	}
-	p.Approve(w, r, req, scopes)
+	p.Approve(w, r, req, r.PostForm["scope"])
 }
 
 // respond sends the browser to the client, with a code or an error, in the mode

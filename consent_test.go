@@ -291,11 +291,14 @@ func TestOwnConsentTemplate(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []any{"app", true, "alice"}, []any{req.Client.ID, req.NeedsConsent, req.Session.Subject})
 	w := &recorder{header: http.Header{}}
-	require.NoError(t, f.p.Approve(w, r, req, nil))
+	assert.ErrorIs(t, f.p.Approve(w, r, req, nil), oauth.ErrAccessDenied, "no box is ticked")
+	assert.Contains(t, w.header.Get("Location"), "error=access_denied")
+	w = &recorder{header: http.Header{}}
+	require.NoError(t, f.p.Approve(w, r, req, req.Scopes))
 	assert.Equal(t, 303, w.status)
-	assert.ErrorIs(t, f.p.Approve(&recorder{header: http.Header{}}, r, req, nil), oauth.ErrInvalidRequest, "once")
+	assert.ErrorIs(t, f.p.Approve(&recorder{header: http.Header{}}, r, req, req.Scopes), oauth.ErrInvalidRequest, "once")
 	r.Header.Set("X-User", "mallory")
-	assert.ErrorIs(t, f.p.Approve(&recorder{header: http.Header{}}, r, req, nil), oauth.ErrAccessDenied)
+	assert.ErrorIs(t, f.p.Approve(&recorder{header: http.Header{}}, r, req, req.Scopes), oauth.ErrAccessDenied)
 	_, err = f.p.PendingAuthorization(b.request("GET", "/mine", nil))
 	assert.ErrorIs(t, err, oauth.ErrInvalidRequest)
 	f.page(f.authorize(b, authorization("nobody")), 400)

@@ -204,7 +204,7 @@ func ExampleProvider_Approve() {
 		case r.PostForm.Get("answer") != "yes":
 			err = provider.Deny(w, r, req)
 		default:
-			err = provider.Approve(w, r, req, append([]string{}, r.PostForm["scope"]...)) // never nil, which is all
+			err = provider.Approve(w, r, req, r.PostForm["scope"])
 		}
 		if err != nil {
 			fmt.Println(err)

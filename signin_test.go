@@ -185,7 +185,7 @@ func TestApproveAsksForTheSessionAgain(t *testing.T) {
 			r := alice().request("POST", "/own/page", url.Values{})
 			r.Header.Set(tt.header, tt.value)
 			w := httptest.NewRecorder()
-			err = f.p.Approve(w, r, req, nil)
+			err = f.p.Approve(w, r, req, req.Scopes)
 			_, q := answer{w.Code, w.Result().Header, w.Body.String()}.location(t)
 			assert.Equal(t, tt.want, q.Get("error"))
 			assert.Equal(t, tt.want == "", err == nil)

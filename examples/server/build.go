@@ -77,7 +77,7 @@ func newProvider(c *config, s store.Store, secret []byte, observer *otel.Observe
 				http.Redirect(w, r, "/login?return_to="+url.QueryEscape(req.ResumeURL), http.StatusSeeOther)
 				return
 			}
-			if err := p.Approve(w, r, req, nil); err != nil {
+			if err := p.Approve(w, r, req, req.Scopes); err != nil {
 				slog.Error("auto_consent", "error", err)
 			}
 		}

@@ -271,7 +271,7 @@ func newProvider(s store.Store, issuer string, secrets []string) (*oauth.Provide
 			return oauth.Session{Subject: subject, AuthTime: time.Now(), ID: "session"}, nil
 		},
 		Interact: func(w http.ResponseWriter, r *http.Request, req *oauth.AuthorizationRequest) {
-			if err := p.Approve(w, r, req, nil); err != nil {
+			if err := p.Approve(w, r, req, req.Scopes); err != nil {
 				log.Print(err)
 			}
 		},

@@ -49,7 +49,7 @@ func (s *Store) Check(ctx context.Context) error {
 func (s *Store) answers(ctx context.Context) error {
 	var value string
 	if err := s.db.QueryRowContext(ctx, "SELECT 1").Scan(&value); err != nil {
-		return fmt.Errorf("sqlstore: the database does not answer: %w", err)
+		return fmt.Errorf("sqlstore: no connection to the database: %w", err)
 	}
 	query := map[Dialect]string{Postgres: "SHOW server_version", MySQL: "SELECT @@version", SQLite: "SELECT sqlite_version()"}[s.dialect]
 	if err := s.db.QueryRowContext(ctx, query).Scan(&value); err != nil {

@@ -136,7 +136,7 @@ func TestADatabaseThatIsAwayOrAnotherIsNamedOnce(t *testing.T) {
 	one := func() *fakeRows { return &fakeRows{row: []driver.Value{"1"}} }
 	failure := errors.New("no such function")
 	for want, f := range map[string]*fakeDB{
-		"the database does not answer":                           {errs: []error{failure}},
+		"no connection to the database":                          {errs: []error{failure}},
 		"the database is none of postgres, the Dialect that New": {errs: []error{nil, failure}, rows: []*fakeRows{one()}},
 	} {
 		db := sql.OpenDB(f)

@@ -51,7 +51,7 @@ func newAutomatic(c oauth.Config) (p *oauth.Provider, err error) {
 			http.Redirect(w, r, "/login?return_to="+url.QueryEscape(req.ResumeURL), http.StatusSeeOther)
 			return
 		}
-		if err := p.Approve(w, r, req, nil); err != nil {
+		if err := p.Approve(w, r, req, req.Scopes); err != nil {
 			slog.Error("consent that nobody was asked for", "error", err)
 		}
 	}
