@@ -29,7 +29,7 @@ const (
 // differ. Call it once after start, when the provider is reachable, and log what
 // it finds: nothing depends on it. It takes a minute at most, and its requests to
 // the authorization and token endpoints are reported as refused ones, with the
-// client ID "oauth-check".
+// client ID "oauth-check", and logged at debug level.
 //
 // client makes the requests; nil: one of its own. Redirects are not followed.
 // The error joins the findings, each an error without secrets that

@@ -172,10 +172,20 @@ func (c *checkup) resources() {
 	}
 }
 
-// challenge sees whether a resource that asks for a token says where to get one.
+// challenge sees whether a resource asks for a token, and says where to get one.
 func (c *checkup) challenge(uri, metadata string) {
 	a := c.ask(http.MethodGet, uri, nil, "")
-	if a == nil || a.status != http.StatusUnauthorized {
+	if a == nil {
+		return
+	}
+	switch a.status {
+	case http.StatusUnauthorized:
+	case http.StatusOK, http.StatusNoContent, http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusUnsupportedMediaType:
+		if u, err := url.Parse(uri); err == nil && strings.Trim(u.Path, "/") != "" { // else the app's home page may be there
+			c.say("%s answers %d to who has no token: put resource.Server.Require, or RequireTools, around what serves it", uri, a.status)
+		}
+		return
+	default:
 		return // not an endpoint by itself
 	}
 	if challenge := strings.Join(a.header.Values("WWW-Authenticate"), ", "); !strings.Contains(challenge, `resource_metadata="`+metadata+`"`) {

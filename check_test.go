@@ -216,6 +216,7 @@ func TestCheckFindsWhatAProxyBreaks(t *testing.T) {
 		"resource metadata of another":    {replaced(prm, `"`+issuer+`/mcp"`, `"`+issuer+`/mcp/"`), prm + `/mcp has the resource "https://auth.example/mcp/" instead of`},
 		"resource metadata, other issuer": {replaced(prm, `"`+pathIssuer+`"`, `"`+issuer+`"`), "has the first of authorization_servers"},
 		"resource metadata, no issuer":    {replaced(prm, `"`+pathIssuer+`"`, ``), "names no authorization_servers"},
+		"resource that asks for no token": {broken("/mcp", answerStatus(405)), issuer + "/mcp answers 405 to who has no token: put resource.Server.Require"},
 		"challenge of the resource":       {headers("/mcp", "WWW-Authenticate", "Bearer"), "answers 401 without resource_metadata="},
 	} {
 		t.Run(name, func(t *testing.T) {

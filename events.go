@@ -80,7 +80,9 @@ func (p *Provider) emit(ctx context.Context, e Event) {
 	level := slog.LevelDebug
 	switch e.Kind {
 	case EventClientAuthFailed, EventRequestRefused:
-		level = slog.LevelInfo
+		if e.ClientID != checkClient { // Check says itself what it finds
+			level = slog.LevelInfo
+		}
 	case EventReplayDetected:
 		level = slog.LevelWarn
 	case EventOutage:

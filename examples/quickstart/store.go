@@ -16,15 +16,15 @@ import (
 // defaultFile is what -store sqlite means.
 const defaultFile = "quickstart.db"
 
-// openStore opens what -store says, and returns the secret that goes with it,
-// nil for memory. The caller calls done at the end.
+// openStore opens what -store says, and returns the secret that goes with it.
+// The caller calls done at the end.
 //
 // The default is memory: a first try leaves no file behind, least of all one
 // with a secret. PostgreSQL, MySQL and Redis are in examples/server; linking
 // their drivers here would make a newcomer wait for them.
 func openStore(ctx context.Context, name string) (s store.Store, secret []byte, done func() error, err error) {
 	if name == "memory" {
-		return store.NewMemory(), nil, func() error { return nil }, nil
+		return store.NewMemory(), newSecret(), func() error { return nil }, nil
 	}
 	kind, file, named := strings.Cut(name, ":")
 	if kind != "sqlite" {
@@ -42,13 +42,15 @@ func openStore(ctx context.Context, name string) (s store.Store, secret []byte, 
 	return s, secret, done, nil
 }
 
+func newSecret() []byte { return []byte(rand.Text() + rand.Text()) } // 260 random bits
+
 // keptSecret reads the secret from a file that only its owner can read, and
 // makes it the first time. In production keep it where a copy of the database
 // is not: who has both can sign tokens.
 func keptSecret(file string) ([]byte, error) {
 	secret, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		secret = []byte(rand.Text() + rand.Text()) // 260 random bits
+		secret = newSecret()
 		err = os.WriteFile(file, secret, 0o600)
 	}
 	if err != nil {

@@ -1,7 +1,7 @@
 // Command testall runs the tests of every module of this repository and says at
 // the end what was not run and why, which go test keeps to itself, and what the
 // tests that failed had to say, so that the end of a log tells why. Arguments go
-// to go test:
+// to go test, which waits half an hour for a package unless they say otherwise:
 //
 //	go run ./internal/testall -race
 package main
@@ -97,7 +97,7 @@ func findModules(root string) ([]string, error) {
 }
 
 func (s *summary) run(ctx context.Context, dir string, args []string) error {
-	command := []string{"test", "-json"}
+	command := []string{"test", "-json", "-timeout", "30m"} // the last -timeout counts
 	if dir != "." {
 		command = append(command, "-p", "1") // its packages share the servers that they talk to
 	}
