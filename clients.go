@@ -122,7 +122,9 @@ func (p *Provider) Clients(ctx context.Context, after string, limit int) ([]Clie
 
 // UpdateClient replaces a client that was read before: c.Version says which
 // version it was. ErrInvalidRequest that wraps store.ErrConflict: someone else
-// changed it meanwhile; read it again. Otherwise as [Provider.RegisterClient].
+// changed it meanwhile; read it again. Otherwise as [Provider.RegisterClient]. To
+// adopt a client that registered itself, set Trust to store.TrustRegistered and
+// PurgeAt to the zero time, or it is still deleted when it expires.
 func (p *Provider) UpdateClient(ctx context.Context, c Client) error {
 	if e := p.checkClient(&c); e != nil {
 		return e

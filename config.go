@@ -88,8 +88,9 @@ type Config struct {
 
 	// Secret, of at least 32 random bytes, seals managed keys and pending
 	// requests. It is taken as it is: the text that "openssl rand -base64 32"
-	// prints will do, and need not be decoded. All instances of one provider share it. Nil: random; then keys
-	// live in this process only and end with it, which is logged.
+	// prints will do, and need not be decoded. All instances of one provider share
+	// it. Nil: random; then keys live in this process only and end with it, which
+	// is logged.
 	Secret []byte
 
 	// RetiredSecrets still open what they sealed, while Secret is being changed.
