@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -88,8 +89,9 @@ func (c *counted) Close() error {
 
 // 200 browsers arrive with documents whose hosts stall, over real sockets. At
 // most 24 sockets are open, the other 176 are answered at once, and everybody
-// else is served as if nothing were. How fast is printed; that it is at all,
-// while every fetch is stalled, is what the test holds.
+// else is served as if nothing were. How fast is printed, and held to with
+// OAUTH_MEASURE=1, on a quiet machine; that it is at all, while every fetch is
+// stalled, is what the test holds anywhere.
 func TestSEC241_StalledFetchesHoldUpNobodyElse(t *testing.T) {
 	for range 10 {
 		if stalledFetchesHoldUpNobodyElse(t) || t.Failed() {
@@ -108,11 +110,15 @@ func stalledFetchesHoldUpNobodyElse(t *testing.T) bool {
 	require.NoError(t, err)
 	server := httptest.NewServer(f.p)
 	defer server.Close()
+	server.Client().CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	others := []func() (*http.Response, error){
 		func() (*http.Response, error) {
 			return server.Client().Get(server.URL + "/.well-known/oauth-authorization-server")
 		},
 		func() (*http.Response, error) { return server.Client().Get(server.URL + "/oauth/jwks") },
+		func() (*http.Response, error) { // of a client in the store: to sign in
+			return server.Client().Get(server.URL + "/oauth/authorize?" + request("app", cb).Encode())
+		},
 		func() (*http.Response, error) {
 			return server.Client().PostForm(server.URL+"/oauth/token", url.Values{"client_id": {"app"}, "grant_type": {"refresh_token"}, "refresh_token": {strings.Repeat("x", 40)}})
 		},
@@ -124,7 +130,7 @@ func stalledFetchesHoldUpNobodyElse(t *testing.T) bool {
 			res, err := others[i%len(others)]()
 			took = append(took, time.Since(start))
 			require.NoError(t, err)
-			assert.Contains(t, []int{200, 400}, res.StatusCode)
+			assert.Contains(t, []int{200, 303, 400}, res.StatusCode)
 			res.Body.Close()
 		}
 		slices.Sort(took)
@@ -157,6 +163,9 @@ func stalledFetchesHoldUpNobodyElse(t *testing.T) bool {
 	assert.EqualValues(t, 24, open, "all of them stalled all the time")
 	assert.EqualValues(t, 200-24, told)
 	t.Logf("p99 of other requests: %v before, %v while 24 fetches stall", before, during)
+	if os.Getenv("OAUTH_MEASURE") != "" {
+		assert.LessOrEqual(t, during, before+5*time.Millisecond)
+	}
 	assert.EqualValues(t, 24, pit.most.Load())
 	assert.Zero(t, pit.open.Load())
 	return true
