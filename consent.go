@@ -235,7 +235,7 @@ func (p *Provider) Consents(ctx context.Context, subject string) ([]ConsentDetai
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return nil, outage("client", err)
 		}
-		if err != nil && !valid[c.ClientID] {
+		if err == store.ErrNotFound && !valid[c.ClientID] { // else a source of clients says why it is not there for now
 			if _, err := p.cfg.Store.RevokeConsents(ctx, store.ConsentQuery{Subject: subject, ClientID: c.ClientID}); err != nil {
 				return nil, outage("delete consent", err)
 			}

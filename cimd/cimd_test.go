@@ -379,3 +379,27 @@ func TestClientsOfAnEnterpriseAreKnownWithoutABrowser(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []string{"authorization_code"}, c.GrantTypes, "the provider has no such grant")
 }
+
+// A document that is not at hand, or that cannot be had for now, is no client that
+// is gone: what users have agreed to stays.
+func TestConsentsToAClientOutlastItsDocument(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, cimd.Config{}, serve(doc()))
+		_, err := f.client(id)
+		require.NoError(t, err)
+		require.NoError(t, f.p.GrantConsent(t.Context(), "alice", id, []string{"read"}, nil))
+		listed := func(why string) {
+			t.Helper()
+			again := newFixture(t, cimd.Config{}, serve("maintenance"), func(c *oauth.Config) { c.Store = f.store }) // after a restart
+			list, err := again.p.Consents(t.Context(), "alice")
+			require.NoError(t, err)
+			require.Len(t, list, 1, why)
+			assert.Nil(t, list[0].Client, why)
+			_, err = again.p.Consent(t.Context(), "alice", id)
+			assert.NoError(t, err, why)
+		}
+		listed("nobody asks for the document")
+		f.grant(id)
+		listed("the document is not to be had")
+	})
+}

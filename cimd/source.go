@@ -162,7 +162,7 @@ func (s *source) client(ctx context.Context, id string) (*oauth.Client, error) {
 	if c := s.cached(id); c != nil {
 		return c, nil
 	}
-	return nil, store.ErrNotFound
+	return nil, errNoDocument
 }
 
 // known reports whether it may be worth a request who a client is that no
@@ -185,6 +185,7 @@ var (
 	errURL        = fmt.Errorf("%w: no metadata document can be at this URL", store.ErrNotFound)
 	errNotAllowed = fmt.Errorf("%w: Config.Allow refuses this URL", store.ErrNotFound)
 	errNotAtHand  = fmt.Errorf("%w: its metadata document is not at hand, and nobody has granted it anything", store.ErrNotFound)
+	errNoDocument = fmt.Errorf("%w: its metadata document cannot be had", store.ErrNotFound)
 )
 
 // refusal is what is answered about a client that is not to be: an outage, or why.

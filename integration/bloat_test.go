@@ -9,6 +9,55 @@ import (
 	"github.com/seed-e797c9ce/oauth/integration/dbtest"
 )
 
+// rows counts what is in the tables, or what Redis has keys for.
+func rows(t *testing.T, d *dbtest.Database) (n int) {
+	t.Helper()
+	for _, name := range []string{"clients", "codes", "tokens", "consents"} {
+		var of int
+		require.NoError(t, d.DB.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM "+d.Table(name)).Scan(&of))
+		n += of
+	}
+	return n
+}
+
+// TestRefreshesThroughTheProviderLeaveTheRowsAsTheyAre counts all that there is,
+// so that a provider that kept something of each refresh would be seen: 10,000 on
+// a database in memory, and on those that wait for a disk what takes as long.
+func TestRefreshesThroughTheProviderLeaveTheRowsAsTheyAre(t *testing.T) {
+	refreshes := func(t *testing.T, s *site, times int, count func() int) {
+		_, token := s.tokens(s.exchange("trusted", s.code(s.authorize("trusted", "read"))))
+		before := count()
+		for range times {
+			w := s.visit(http.MethodPost, "/oauth/token", url.Values{"grant_type": {"refresh_token"}, "client_id": {"trusted"}, "refresh_token": {token}})
+			_, token = s.tokens(w)
+			s.take()
+		}
+		assert.Equal(t, before, count())
+	}
+	dbtest.Each(t, dbtest.All, func(t *testing.T, k dbtest.Kind) {
+		t.Parallel()
+		d := k.Open(t)
+		times := 1000
+		if k.Name == dbtest.Memory.Name {
+			times = 10_000
+		}
+		s := newSite(t, d.Store, func() []string { return nil })
+		refreshes(t, s, times, func() int { return rows(t, d) })
+	})
+	t.Run("redis", func(t *testing.T) {
+		t.Parallel()
+		client, commands := dbtest.StartRedis(t).Client(t)
+		db, err := redisstore.New(t.Context(), client, redisstore.Options{})
+		require.NoError(t, err)
+		keys := func() int {
+			n, err := client.DBSize(t.Context()).Result()
+			require.NoError(t, err)
+			return int(n)
+		}
+		refreshes(t, newSite(t, db, commands.Take), 1000, keys)
+	})
+}
+
 // TestTenThousandRefreshesOfOneAuthorizationLeaveOneRow refreshes over ten days,
 // so that the time after which the record may be deleted moves each time.
 func TestTenThousandRefreshesOfOneAuthorizationLeaveOneRow(t *testing.T) {

@@ -46,7 +46,7 @@ var groups = []group{
 	{"R", documentCases},
 	{"S", headerCases},
 	{"U", slices.Concat(keyCases, secretCases)},
-	{"T", slices.Concat(injectionCases, []caseOf{nothingToldCase})}, // the last, since it looks at what all others left
+	{"T", slices.Concat(injectionCases, outageCases, []caseOf{nothingToldCase})}, // the last, since it looks at what all others left
 }
 
 // once are cases that have to do with no store; they run on the first, before
