@@ -1,7 +1,9 @@
 package mcp_test
 
 import (
+	"context"
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -89,6 +91,31 @@ func TestHistoryOfAuthorization(t *testing.T) {
 			h.refused(h.do("POST", "/oauth/register", "{}", "Content-Type", strings.Replace(kind, "application/json", "a/b", 1)), 400, "invalid_client_metadata")
 		}
 		assert.Equal(t, http.StatusBadRequest, h.browse("GET", "/oauth/authorize?%zz", nil).status)
+	})
+	t.Run("HIST-16 a function of the app that fails is an outage, whoever asks", func(t *testing.T) {
+		down := func() error { return nil }
+		h := newHost(t, func(h *host) {
+			session := h.cfg.Session
+			h.cfg.Session = func(r *http.Request) (oauth.Session, error) {
+				if err := down(); err != nil {
+					return oauth.Session{}, err
+				}
+				return session(r)
+			}
+			h.cfg.Users = func(context.Context, string) (oauth.User, error) { return oauth.User{Active: true}, down() }
+		}).addApp()
+		h.document(docID, appDocument())
+		code, token := h.code(), h.login()
+		down = func() error { return errors.New("users: dial tcp 10.0.0.7:5432") }
+		assert.Equal(t, "temporarily_unavailable", h.callback(h.authorize(authorization(app, appCB)), appCB).Get("error"))
+		stranger := h.authorize(authorization(docID, docCB))
+		assert.Equal(t, http.StatusServiceUnavailable, stranger.status)
+		assert.NotContains(t, stranger.body, "10.0.0.7")
+		h.refused(h.form("/oauth/token", exchange(app, appCB, code)), 503, "temporarily_unavailable")
+		h.refused(h.form("/oauth/token", refresh(app, token.str("refresh_token"))), 503, "temporarily_unavailable")
+		down = func() error { return nil }
+		h.ok(h.form("/oauth/token", exchange(app, appCB, code)))
+		h.ok(h.form("/oauth/token", refresh(app, token.str("refresh_token"))))
 	})
 }
 

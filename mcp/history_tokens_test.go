@@ -42,6 +42,11 @@ func TestHistoryOfTokens(t *testing.T) {
 		for _, forged := range []string{code[:20], code[:len(code)-1], code + "x", id} {
 			h.refused(h.form("/oauth/token", exchange(app, appCB, forged)), 400, "invalid_grant")
 		}
+		other := h.register(map[string]any{"redirect_uris": []string{appCB}, "token_endpoint_auth_method": "none"}).str("client_id")
+		for _, foreign := range []string{code[:20], code} {
+			h.refused(h.form("/oauth/token", exchange(other, appCB, foreign)), 400, "invalid_grant")
+			h.form("/oauth/revoke", url.Values{"client_id": {other}, "token": {foreign}})
+		}
 		// The code itself, from someone without its verifier.
 		h.refused(h.form("/oauth/token", exchange(app, appCB, code, "code_verifier", strings.Repeat("x", 43))), 400, "invalid_grant")
 		assert.Equal(t, http.StatusOK, h.call("look", a.str("access_token")).status)

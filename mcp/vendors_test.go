@@ -86,6 +86,10 @@ var vendors = map[string]vendor{
 		metadata: map[string]any{"client_name": "Visual Studio Code", "redirect_uris": []string{"http://127.0.0.1:33418/", "https://vscode.dev/redirect", "http://127.0.0.1/", "http://localhost/"},
 			"grant_types": append([]string{"urn:ietf:params:oauth:grant-type:device_code"}, both...), "token_endpoint_auth_method": "none", "application_type": "native"},
 	},
+	"VS Code, by its document, its port taken": {
+		id: "https://vscode.dev/oauth/client-metadata.json", redirect: "http://127.0.0.1:61234/", auth: "none", granted: "read",
+		metadata: map[string]any{"client_name": "Visual Studio Code", "redirect_uris": []string{"http://127.0.0.1:33418/", "https://vscode.dev/redirect"}, "token_endpoint_auth_method": "none"},
+	},
 	"VS Code, in the browser": {
 		id: "https://vscode.dev/oauth/client-metadata.json", redirect: "https://vscode.dev/redirect", auth: "none", granted: "read", origin: "https://vscode.dev",
 		metadata: map[string]any{"client_name": "Visual Studio Code", "redirect_uris": []string{"http://127.0.0.1:33418/", "https://vscode.dev/redirect"}, "token_endpoint_auth_method": "none"},
@@ -110,6 +114,10 @@ var vendors = map[string]vendor{
 	"Cursor, its agents": {
 		redirect: "https://www.cursor.com/agents/mcp/oauth/callback", auth: "none", granted: "read",
 		metadata: map[string]any{"client_name": "Cursor", "redirect_uris": []string{"cursor://anysphere.cursor-mcp/oauth/callback", "http://localhost:8787/callback", "https://www.cursor.com/agents/mcp/oauth/callback"}, "token_endpoint_auth_method": "none"},
+	},
+	"Inspector, without its debugger": {
+		redirect: "http://localhost:6274/oauth/callback", auth: "none", granted: "read", origin: "http://localhost:6274",
+		metadata: map[string]any{"client_name": "MCP Inspector", "redirect_uris": []string{"http://localhost:6274/oauth/callback"}, "token_endpoint_auth_method": "none"},
 	},
 	"Inspector": {
 		redirect: "http://localhost:6274/oauth/callback/debug", auth: "none", granted: "read", origin: "http://localhost:6274",
