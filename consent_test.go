@@ -315,6 +315,38 @@ func TestOwnConsentTemplate(t *testing.T) {
 	assert.Equal(t, "The page cannot be shown.\n", w.body.String(), "never half a page")
 }
 
+// New tries a template with scopes and resources that there are, and leaves to the
+// app what its functions make of them.
+func TestOwnTemplatesAreTriedWithWhatThereIs(t *testing.T) {
+	type icon struct{ Name string }
+	icons := map[string]*icon{"read": {"book"}, apiURI: {"notes"}}
+	form := `<form action="{{.Action}}"><input name="interaction" value="{{.Interaction}}"><button name="decision" value="allow">`
+	for name, text := range map[string]string{
+		"each scope by its name":       form + `{{range .Scopes}}{{if eq .Name "read"}}<input name="scope" value="read">Lesen{{end}}{{end}}`,
+		"one scope, in the text":       form + `<input type="hidden" name="scope" value="read">`,
+		"what a function knows of one": form + `{{range .Scopes}}<input name="scope" value="{{.Name}}">{{(icon .Name).Name}}{{end}}`,
+		"a resource":                   form + `{{range .Resources}}{{(icon .).Name}}{{end}}<input name="scope" value="read">`,
+		"what no function knows":       form + `{{(icon .ClientName).Name}}`,
+		"no scopes":                    form,
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := (&fixture{store: store.NewMemory(), log: &syncBuffer{}}).config()
+			cfg.Scopes, cfg.Resources = map[string]string{"read": "Read"}, []oauth.Resource{{URI: apiURI}}
+			if name == "no scopes" {
+				cfg.Scopes = nil
+			}
+			cfg.Templates = template.Must(template.New("consent").Funcs(template.FuncMap{"icon": func(of string) *icon { return icons[of] }}).Parse(text))
+			_, err := oauth.New(cfg)
+			assert.NoError(t, err)
+		})
+	}
+	cfg := (&fixture{store: store.NewMemory(), log: &syncBuffer{}}).config()
+	cfg.Scopes, cfg.Resources = map[string]string{"notes+write": "Write"}, nil
+	cfg.Templates = template.Must(template.New("consent").Parse(form + `{{range .Scopes}}<input name="scope" value="{{.Name}}">{{end}}`))
+	_, err := oauth.New(cfg)
+	assert.NoError(t, err, "a scope that HTML escapes")
+}
+
 func TestOwnTemplatesMayHaveBeenExecutedBefore(t *testing.T) {
 	pages := template.Must(template.New("").Parse(`{{define "home"}}home{{end}}{{define "consent"}}OWN <input name="interaction" value="{{.Interaction}}">{{end}}`))
 	require.NoError(t, pages.ExecuteTemplate(io.Discard, "home", nil))

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"html"
 	"html/template"
 	"net/http"
 	"net/url"
@@ -81,13 +82,17 @@ func (p *Provider) tryPages() error {
 	if p.cfg.Templates == nil {
 		return nil
 	}
-	const sealed, scope, uri = "TheInteraction", "TheScope", "https://client.example/"
+	const sealed, uri = "TheInteraction", "https://client.example/"
+	scopes, resources := slices.Sorted(mapKeys(p.cfg.Scopes)), []string{}
+	for _, r := range p.cfg.Resources {
+		resources = append(resources, r.URI)
+	}
 	consent := ConsentPage{
-		ClientName: "Client", RedirectHost: "client.example", Username: "user", Resources: []string{p.cfg.Issuer},
-		Scopes: []ScopeLine{{scope, "Description"}}, Action: p.paths.consent, Interaction: sealed, Nonce: "nonce",
+		ClientName: "Client", RedirectHost: "client.example", Username: "user", Resources: resources,
+		Scopes: p.scopeLines(scopes), Action: p.paths.consent, Interaction: sealed, Nonce: "nonce",
 		Request: &AuthorizationRequest{
 			Client: &Client{ID: "client", Name: "Client", RedirectURIs: []string{uri}}, RedirectURI: RedirectURI{uri}, Session: Session{Subject: "user"},
-			Scopes: []string{scope}, Resources: []string{p.cfg.Issuer}, MaxAge: -1, Params: url.Values{}, NeedsConsent: true, Interaction: sealed,
+			Scopes: scopes, Resources: resources, MaxAge: -1, Params: url.Values{}, NeedsConsent: true, Interaction: sealed,
 		},
 	}
 	stranger := consent
@@ -104,21 +109,21 @@ func (p *Provider) tryPages() error {
 	}{{"error", refusal}, {"error", withReturn}, {"consent", stranger}, {"consent", consent}} {
 		shown.Reset()
 		err := p.pages[try.name].Execute(&shown, try.data)
-		if failed := (texttemplate.ExecError{}); errors.As(err, &failed) && errors.Unwrap(failed.Err) != nil {
-			return nil // a function of the app's, which may well need a real request
+		if failed := (texttemplate.ExecError{}); errors.As(err, &failed) && !strings.Contains(err.Error(), "can't evaluate field") {
+			return nil // of what a function of the app's answers, which may well need a real request
 		}
 		if err != nil {
 			return fmt.Errorf("oauth: Config.Templates: %w", err)
 		}
 	}
-	page := shown.String() // the one that is shown for a client that the operator registered
+	page := html.UnescapeString(shown.String()) // the one that is shown for a client that the operator registered
 	if !strings.Contains(page, sealed) {
 		return errors.New(`oauth: Config.Templates: "consent" shows no Interaction: put it into a hidden field named interaction`)
 	}
 	if !strings.Contains(page, p.paths.consent) {
 		return nil // posted to a handler of the app's, which names its fields itself
 	}
-	if !strings.Contains(page, scope) {
+	if len(scopes) > 0 && !slices.ContainsFunc(scopes, func(s string) bool { return strings.Contains(page, s) }) {
 		return errors.New(`oauth: Config.Templates: "consent" shows no Scopes: give each a checkbox named scope, or nothing is ever granted`)
 	}
 	if !strings.Contains(page, "decision") {
