@@ -150,15 +150,16 @@ func remoteHost(r *http.Request) string {
 }
 
 // renew prolongs the life of a registration that is used, once in a tenth of its
-// lifetime, so that most issuances write nothing; earlier, if the refresh token
-// that is being issued would outlive it.
+// lifetime, so that most issuances write nothing; and by so much that no refresh
+// token which is issued in between outlives it.
 func (g *registration) renew(ctx context.Context, is *oauth.Issuance) error {
-	c, at := *is.Client, now()
+	c := *is.Client
 	if c.Trust != store.TrustSelf || c.PurgeAt.IsZero() {
 		return nil
 	}
-	until := at.Add(g.cfg.Lifetime)
-	if until.Sub(c.PurgeAt) < g.cfg.Lifetime/10 && !c.PurgeAt.Before(at.Add(g.reg.Config().Policy.RefreshTokenLifetime)) {
+	tenth := g.cfg.Lifetime / 10
+	until := now().Add(max(g.cfg.Lifetime, g.reg.Config().Policy.RefreshTokenLifetime+tenth))
+	if until.Sub(c.PurgeAt) < tenth {
 		return nil
 	}
 	c.PurgeAt = until
