@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -100,10 +101,10 @@ func (s *Store) Migrate(ctx context.Context) error {
 			return nil
 		}
 		if try == maxRetries || !transient(s.dialect, err) && !s.racing(err) || !pause(ctx, try+2) {
-			if err := s.answers(ctx); err != nil {
-				return err
+			if ctx.Err() != nil { // the database may well be there
+				return outage(ctx, err)
 			}
-			return outage(ctx, err)
+			return cmp.Or(s.answers(ctx), outage(ctx, err))
 		}
 	}
 }

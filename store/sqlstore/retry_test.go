@@ -25,6 +25,8 @@ type fakeDB struct {
 	errs []error
 	rows []*fakeRows // of the queries, in order
 	runs int
+
+	during func() // each statement; nil: nothing
 }
 
 func (f *fakeDB) Connect(context.Context) (driver.Conn, error) { return fakeConn{f}, nil }
@@ -48,6 +50,9 @@ func (s fakeStmt) NumInput() int { return -1 }
 
 func (s fakeStmt) run() error {
 	s.f.runs++
+	if s.f.during != nil {
+		s.f.during()
+	}
 	if len(s.f.errs) == 0 {
 		return nil
 	}
@@ -153,6 +158,24 @@ func TestADatabaseThatIsAwayOrAnotherIsNamedOnce(t *testing.T) {
 	db := sql.OpenDB(f)
 	defer db.Close()
 	assert.ErrorContains(t, retryCase{dialect: sqlstore.Postgres}.store(t, db).Migrate(t.Context()), "the database is none of postgres")
+}
+
+// Who runs out of time has a database: what went before says what took so long.
+func TestMigrateThatRunsOutOfTimeSaysSo(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	waiting := errors.New("canceling statement due to user request")
+	f := &fakeDB{errs: []error{errors.New("no such table"), waiting}}
+	f.during = func() {
+		if f.runs == 2 {
+			cancel()
+		}
+	}
+	db := sql.OpenDB(f)
+	defer db.Close()
+	err := retryCase{dialect: sqlstore.SQLite}.store(t, db).Migrate(ctx)
+	assert.ErrorIs(t, err, context.Canceled)
+	assert.ErrorIs(t, err, waiting)
+	assert.NotContains(t, err.Error(), "no connection")
 }
 
 func TestAForgottenMigrateIsNamed(t *testing.T) {
