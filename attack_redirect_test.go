@@ -25,7 +25,7 @@ func TestRedirectURIHostMustBeWrittenPlainly(t *testing.T) {
 		_, _, err := f.p.RegisterClient(context.Background(), oauth.Client{Public: true, RedirectURIs: []string{uri}})
 		assert.ErrorIs(t, err, oauth.ErrInvalidRedirectURI, uri)
 	}
-	for _, uri := range []string{"https://app.example:8443/cb", "https://[2001:db8::1]/cb", "https://[2001:db8::1]:8443/cb?a=b", "https://my_app.example?x", "https://xn--pp-7ja.example"} {
+	for _, uri := range []string{"https://app.example:8443/cb", "https://[2001:db8::1]/cb", "https://[2001:db8::1]:8443/cb?a=b", "https://my_app.example?x", "https://xn--pp-7ja.example", "https://3d-printer/cb", "https://4f1c2d:8443/cb"} {
 		_, _, err := f.p.RegisterClient(context.Background(), oauth.Client{Public: true, RedirectURIs: []string{uri}})
 		assert.NoError(t, err, uri)
 	}

@@ -204,7 +204,7 @@ func plainAuthority(s string) bool {
 		return err == nil && ip.Is6() && ip.Zone() == "" && strings.HasSuffix(inner, "]")
 	}
 	labels := strings.Split(strings.TrimSuffix(host, "."), ".")
-	if last := labels[len(labels)-1]; last != "" && last[0] >= '0' && last[0] <= '9' { // no top-level domain does
+	if last := labels[len(labels)-1]; last != "" && (strings.Trim(last, "0123456789") == "" || strings.HasPrefix(strings.ToLower(last), "0x")) {
 		_, err := netip.ParseAddr(host)
 		return err == nil
 	}
