@@ -49,7 +49,7 @@ func TestResourceRowsOfDiscovery(t *testing.T) {
 	t.Run("R14 CORS on everything that a client in a browser reads, errors too", func(t *testing.T) {
 		for _, to := range []struct{ method, path string }{
 			{"GET", inserted}, {"GET", root}, {"GET", "/.well-known/oauth-authorization-server"}, {"GET", "/.well-known/openid-configuration"},
-			{"POST", "/oauth/register"}, {"POST", "/oauth/token"}, {"POST", "/mcp"},
+			{"POST", "/oauth/register"}, {"POST", "/oauth/token"}, {"POST", "/oauth/revoke"}, {"POST", "/mcp"}, {"GET", "/mcp"}, {"DELETE", "/mcp"},
 		} {
 			pre := h.do("OPTIONS", to.path, "", "Origin", "https://inspector.example", "Access-Control-Request-Method", to.method, "Access-Control-Request-Headers", "mcp-protocol-version")
 			assert.Equal(t, http.StatusNoContent, pre.status, to.path)
@@ -59,8 +59,11 @@ func TestResourceRowsOfDiscovery(t *testing.T) {
 			answer := h.do(to.method, to.path, "", "Origin", "https://inspector.example", "Content-Type", "text/plain")
 			assert.Equal(t, "*", answer.header.Get("Access-Control-Allow-Origin"), "%s: %d", to.path, answer.status)
 		}
-		for _, name := range []string{"Authorization", "Content-Type", "MCP-Protocol-Version", "Mcp-Method", "Mcp-Name", "Mcp-Session-Id"} {
-			assert.Contains(t, h.do("OPTIONS", "/mcp", "", "Origin", "https://i.example", "Access-Control-Request-Method", "POST").header.Get("Access-Control-Allow-Headers"), name)
+		for _, path := range []string{inserted, root, "/mcp"} {
+			allowed := h.do("OPTIONS", path, "", "Origin", "https://i.example", "Access-Control-Request-Method", "POST").header.Get("Access-Control-Allow-Headers")
+			for _, name := range []string{"Authorization", "Content-Type", "MCP-Protocol-Version", "Mcp-Method", "Mcp-Name", "Mcp-Session-Id"} {
+				assert.Contains(t, allowed, name, path)
+			}
 		}
 		assert.Contains(t, h.call("look", "").header.Get("Access-Control-Expose-Headers"), "WWW-Authenticate")
 	})
