@@ -182,7 +182,7 @@ func (c *checkup) challenge(uri, metadata string) {
 	case http.StatusUnauthorized:
 	case http.StatusOK, http.StatusNoContent, http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusUnsupportedMediaType:
 		if u, err := url.Parse(uri); err == nil && strings.Trim(u.Path, "/") != "" { // else the app's home page may be there
-			c.say("%s answers %d to who has no token: put resource.Server.Require, or RequireTools, around what serves it", uri, a.status)
+			c.say("%s answers %d to who has no token: put resource.Server.Require, or RequireTools, around what serves it, and route every method of this path there", uri, a.status)
 		}
 		return
 	default:
