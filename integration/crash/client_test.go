@@ -134,10 +134,15 @@ func (b *browser) until(ctx context.Context, what, method, path string, form url
 
 // authorize gets a code. What it loses on the way is never redeemed.
 func (b *browser) authorize(ctx context.Context, client string) (code, verifier string, err error) {
+	return b.prompted(ctx, client, nil)
+}
+
+// prompted is authorize with a prompt parameter, if there is one.
+func (b *browser) prompted(ctx context.Context, client string, prompt []string) (code, verifier string, err error) {
 	verifier = rand.Text() + rand.Text()
 	challenge := sha256.Sum256([]byte(verifier))
 	a, err := b.until(ctx, "authorize "+client, http.MethodGet, "/oauth/authorize", url.Values{
-		"response_type": {"code"}, "client_id": {client}, "redirect_uri": {callback}, "scope": {"read"}, "state": {"s"},
+		"response_type": {"code"}, "client_id": {client}, "redirect_uri": {callback}, "scope": {"read"}, "state": {"s"}, "prompt": prompt,
 		"code_challenge": {base64.RawURLEncoding.EncodeToString(challenge[:])}, "code_challenge_method": {"S256"},
 	}, "")
 	if err != nil {
@@ -145,13 +150,19 @@ func (b *browser) authorize(ctx context.Context, client string) (code, verifier 
 	}
 	u, err := url.Parse(a.where)
 	if err != nil || u.Query().Get("code") == "" {
-		if e := u.Query().Get("error"); e == "server_error" || e == "temporarily_unavailable" {
+		switch e := u.Query().Get("error"); e {
+		case "server_error", "temporarily_unavailable":
 			return "", "", errOutage
+		case "consent_required":
+			return "", "", errNoConsent
 		}
 		return "", "", fmt.Errorf("authorize: %d %s", a.status, a.where)
 	}
 	return u.Query().Get("code"), verifier, nil
 }
+
+// errNoConsent is a server's word that the user would have to be asked.
+var errNoConsent = errors.New("no consent")
 
 // errOutage is a server's word that it could not answer.
 var errOutage = errors.New("outage")

@@ -169,7 +169,7 @@ func run(t *testing.T, f *fleet, groups, racers int, nemesis func(context.Contex
 		keep(t, file.Name())
 		t.Fatal(err)
 	}
-	for _, what := range []string{"codes redeemed", "codes raced for", "refreshes raced for", "revocations", "consents revoked", "dead tokens tried"} {
+	for _, what := range []string{"codes redeemed", "codes raced for", "refreshes raced for", "revocations", "consents revoked", "consents looked for", "dead tokens tried"} {
 		require.NotZero(t, counts.counts[what], fmt.Sprintf("no %s: the run shows nothing", what))
 	}
 	return counts.counts

@@ -79,7 +79,18 @@ type group struct {
 
 	races, ends deck
 	sessions    []*session // all that are alive, or whose end was acknowledged
+	consent     consent
+	unanswered  int // requests of anybody, before the last authorization
 }
+
+// consent is what a group knows of the user's consent to its client.
+type consent int
+
+const (
+	unknown consent = iota // there is none yet, or a server could not say what it did
+	granted
+	withdrawn
+)
 
 // deck is chance without bad luck: of n draws in a row each number below n is
 // drawn once, so that a run that is long enough has seen everything.
@@ -101,14 +112,19 @@ func (d *deck) draw() int {
 // their end: drain is the context for that.
 func (g *group) live(ctx, drain context.Context) {
 	for ctx.Err() == nil {
+		g.unanswered = g.count("unanswered")
 		code, verifier, err := g.authorize(drain, g.client)
 		if errors.Is(err, errOutage) {
+			if g.consent == withdrawn {
+				g.consent = unknown
+			}
 			continue
 		}
 		if err != nil {
 			g.violation("%w", err)
 			return
 		}
+		g.consent = granted
 		g.add("codes")
 		if g.races.draw() == 0 {
 			g.raceForCode(drain, code, verifier)
@@ -128,6 +144,9 @@ func (g *group) live(ctx, drain context.Context) {
 			g.revoke(drain, s)
 		case 1:
 			g.revokeConsent(drain)
+			g.checkConsent(drain)
+		case 2:
+			g.checkConsent(drain)
 		}
 	}
 }
@@ -261,12 +280,34 @@ func (g *group) revokeConsent(ctx context.Context) {
 	for _, s := range g.sessions {
 		s.dead = true
 	}
+	g.consent = withdrawn
+	if g.count("unanswered") != g.unanswered { // what was cut off may still reach the database
+		g.consent = unknown
+	}
 	g.checkDead(ctx, g.sessions[rand.IntN(len(g.sessions))])
 	g.add("consents revoked")
 }
 
+// checkConsent: no consent that was acknowledged is lost, and none that was
+// withdrawn is back. Nobody is asked: the consent is there, or it is not.
+func (g *group) checkConsent(ctx context.Context) {
+	for g.consent != unknown {
+		switch _, _, err := g.prompted(ctx, g.client, []string{"none"}); {
+		case errors.Is(err, errOutage) && ctx.Err() == nil:
+			continue
+		case g.consent == granted && err != nil:
+			g.violation("a consent is lost: %w", err)
+		case g.consent == withdrawn && !errors.Is(err, errNoConsent):
+			g.violation("a consent that was withdrawn counts: %v", err)
+		}
+		g.add("consents looked for")
+		return
+	}
+}
+
 // audit looks at every session once more, at the end.
 func (g *group) audit(ctx context.Context) {
+	g.checkConsent(ctx)
 	for _, s := range g.sessions {
 		if s.dead {
 			g.checkDead(ctx, s)
