@@ -169,7 +169,8 @@ func (r *Registry) ClientAuth(method string, f func(ctx context.Context, c Crede
 
 // ClientSource registers a place that is asked for a client before the store
 // is. It answers store.ErrNotFound for an ID that is not its own, or an error that
-// wraps it and says, for the log, why the client of this ID cannot be had.
+// wraps it and says, for the log, why the client of this ID cannot be had for now;
+// what users have agreed to is kept then.
 func (r *Registry) ClientSource(f func(ctx context.Context, id string) (*Client, error)) {
 	r.sources = append(r.sources, f)
 }
