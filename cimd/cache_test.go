@@ -23,29 +23,48 @@ import (
 	"github.com/seed-e797c9ce/oauth/store"
 )
 
+// 200 of strangers, and as many of clients that users have authorized.
 func TestSEC241_StalledFetchesAreBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var now, most atomic.Int32
-		f := newFixture(t, cimd.Config{HTTPClient: &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
-			if n := now.Add(1); n > most.Load() {
-				most.Store(n)
-			}
-			defer now.Add(-1)
-			<-r.Context().Done()
-			return nil, r.Context().Err()
-		})}}, nil)
-		start := time.Now()
-		var wg sync.WaitGroup
-		for i := range 200 {
-			wg.Go(func() {
-				_, err := f.client(fmt.Sprintf("https://h%d.example/c", i))
-				assert.ErrorIs(t, err, oauth.ErrInvalidClient)
+	stranger := func(i int) string { return fmt.Sprintf("https://h%d.example/c", i) }
+	known := func(i int) string { return fmt.Sprintf("https://k%d.example/c", i) }
+	for name, tt := range map[string]struct {
+		who  []func(i int) string
+		most int
+	}{
+		"strangers": {[]func(int) string{stranger}, 24},
+		"known":     {[]func(int) string{known}, 32}, // they have what strangers leave, too
+		"both":      {[]func(int) string{stranger, known}, 32},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var now, most atomic.Int32
+				f := newFixture(t, cimd.Config{HTTPClient: &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
+					for n, m := now.Add(1), most.Load(); n > m && !most.CompareAndSwap(m, n); {
+						m = most.Load()
+					}
+					defer now.Add(-1)
+					<-r.Context().Done()
+					return nil, r.Context().Err()
+				})}}, nil)
+				for i := range 200 {
+					f.grant(known(i))
+				}
+				start := time.Now()
+				var wg sync.WaitGroup
+				for i := range 200 {
+					for _, id := range tt.who {
+						wg.Go(func() {
+							_, err := f.client(id(i))
+							assert.ErrorIs(t, err, oauth.ErrInvalidClient)
+						})
+					}
+				}
+				wg.Wait()
+				assert.EqualValues(t, tt.most, most.Load())
+				assert.LessOrEqual(t, time.Since(start), 5*time.Second)
 			})
-		}
-		wg.Wait()
-		assert.EqualValues(t, 24, most.Load())
-		assert.LessOrEqual(t, time.Since(start), 5*time.Second)
-	})
+		})
+	}
 }
 
 func TestSEC245_CacheKeepsItsBounds(t *testing.T) {
