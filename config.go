@@ -232,8 +232,8 @@ func (c *Config) check() error {
 	}
 	if u, err := url.Parse(c.LoginURL); err != nil || strings.HasPrefix(c.LoginURL, "//") || c.LoginURL != "" && !strings.HasPrefix(c.LoginURL, "/") && (u.Scheme != "https" && u.Scheme != "http" || u.Host == "") {
 		wrong("Config.LoginURL must be a path, such as /login, or an https URL")
-	} else if u.Scheme == "http" && strings.HasPrefix(c.Issuer, "https:") {
-		wrong("Config.LoginURL must be https, as Issuer is: people type passwords there")
+	} else if u.Scheme == "http" && !loopbackHost(u.Hostname()) && strings.HasPrefix(c.Issuer, "https:") {
+		wrong("Config.LoginURL must be https, as Issuer is, or on a loopback address: people type passwords there")
 	}
 	if c.Prefix != "" && !plainPath(c.Prefix) {
 		wrong("Config.Prefix must be a plain path that begins with a slash, without escapes, empty or dot segments (RFC 3986, section 3.3)")

@@ -94,6 +94,10 @@ func TestConfigIsJudged(t *testing.T) {
 		_, err := oauth.New(cfg)
 		assert.NoError(t, err, good)
 	}
+	cfg := base()
+	cfg.LoginURL = "http://localhost:3000/login" // while the app is developed, behind a tunnel
+	_, err := oauth.New(cfg)
+	assert.NoError(t, err)
 }
 
 func TestConfigIsFrozen(t *testing.T) {
