@@ -96,6 +96,14 @@ func TestCheckFindsNothingWhereAllIsWell(t *testing.T) {
 	}
 }
 
+// A resource need not be an endpoint itself: a site may have a page for every path
+// that is nothing else.
+func TestCheckTakesNoPageForAResourceThatAsksForNoToken(t *testing.T) {
+	f, mux := deployed(t, issuer+"/mcp", pathIssuer)
+	page := broken("/mcp", answerText("text/html; charset=utf-8", "<!doctype html>"))
+	assert.Empty(t, check(t, f, &deployment{h: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { page(w, r, mux) })}))
+}
+
 // proxy is what stands before the provider; next is the provider.
 type proxy = func(w http.ResponseWriter, r *http.Request, next http.Handler)
 
