@@ -181,7 +181,7 @@ func (c *checkup) challenge(uri, metadata string) {
 	switch a.status {
 	case http.StatusUnauthorized:
 	case http.StatusOK, http.StatusNoContent, http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusUnsupportedMediaType:
-		page := strings.HasPrefix(a.header.Get("Content-Type"), "text/html") // of the site, for every path that is nothing else
+		page := strings.HasPrefix(a.header.Get("Content-Type"), "text/html")                  // of the site, for every path that is nothing else
 		if u, err := url.Parse(uri); err == nil && !page && strings.Trim(u.Path, "/") != "" { // at the root may be anything
 			c.say("%s answers %d to who has no token: put resource.Server.Require, or RequireTools, around what serves it, and route every method of this path there", uri, a.status)
 		}
