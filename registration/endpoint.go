@@ -42,7 +42,7 @@ func (g *registration) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = g.remove(r)
 	case http.MethodOptions:
 		h.Set("Access-Control-Allow-Methods", methods)
-		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, MCP-Protocol-Version")
+		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id")
 		h.Set("Access-Control-Max-Age", "3600")
 		status = http.StatusNoContent
 	default:
