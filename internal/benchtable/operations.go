@@ -13,7 +13,10 @@ import (
 func (b *bench) operations() []operation {
 	return []operation{
 		b.authorize(), overStore(b.authorize(), b.callsOfAuthorize(), random(32), hash(1)),
-		b.exchange(), b.refresh(b.authorizations(1000, 1000)),
+		b.exchange(),
+		overStore(b.exchange(), b.callsOfExchange(), hash(3), random(32), random(16), random(32), sign(b.key, b.tokens().AccessToken)),
+		b.refresh(b.authorizations(1000, 1000)),
+		overStore(b.refresh(b.authorizations(1000, 1000)), b.callsOfRefresh, hash(4), random(32), random(32), sign(b.key, b.tokens().AccessToken)),
 		b.clientCredentials(), b.bcrypt(),
 		b.revoke(), overStore(b.revoke(), b.callsOfRevoke, hash(2)),
 		b.introspect("introspect, seen before", false),

@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
 	"net/http"
 	"strings"
 
@@ -34,6 +37,45 @@ func (b *bench) callsOfAuthorize() primitive {
 		code.Key = record.ID
 		must(b.store.CreateCode(r.Context(), code))
 	}
+}
+
+func (b *bench) callsOfExchange() primitive {
+	record := b.record()
+	record.Version = 1 // as created
+	return func(r *http.Request) {
+		_, err := b.store.Client(r.Context(), "app")
+		must(err)
+		sum := sha256.Sum256([]byte(r.PostForm.Get("code")))
+		code, err := b.store.Code(r.Context(), "code", base64.RawURLEncoding.EncodeToString(sum[:]))
+		must(err)
+		texts := textsOf(code.Data)
+		record.ID, record.Subject = texts[0], texts[2]
+		_, err = b.store.Consent(r.Context(), record.Subject, "app")
+		must(err)
+		must(b.store.UpdateToken(r.Context(), record))
+	}
+}
+
+// textsOf reads the first texts of what a code keeps (codes.go): the record's ID,
+// client and subject.
+func textsOf(data []byte) (texts [3]string) {
+	_, n := binary.Varint(data[1:])
+	rest := data[1+n:]
+	for i := range texts {
+		size, n := binary.Uvarint(rest)
+		rest = rest[n:]
+		texts[i], rest = string(rest[:size]), rest[size:]
+	}
+	return texts
+}
+
+func (b *bench) callsOfRefresh(r *http.Request) {
+	_, err := b.store.Client(r.Context(), "app")
+	must(err)
+	id, _, _ := strings.Cut(r.PostForm.Get("refresh_token"), ".")
+	record, err := b.store.Token(r.Context(), id)
+	must(err)
+	must(b.store.UpdateToken(r.Context(), record))
 }
 
 func (b *bench) callsOfRevoke(r *http.Request) {
