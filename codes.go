@@ -45,9 +45,14 @@ func (c *codePayload) encode() []byte {
 		string(c.Token.Data), c.RedirectURI, c.Challenge,
 		strconv.FormatBool(c.RedirectSet), strconv.FormatBool(c.Consented),
 	} {
-		b = append(binary.AppendUvarint(b, uint64(len(text))), text...)
+		b = appendText(b, text)
 	}
 	return b
+}
+
+// appendText writes a text behind its length.
+func appendText(b []byte, text string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
 }
 
 // decodeCode reads what encode has written into a code.

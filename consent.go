@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"encoding/json"
+	"encoding/binary"
 	"errors"
 	"slices"
 	"strings"
@@ -30,9 +30,12 @@ func consentHash(c *Client) store.Hash {
 	if c.Trust == store.TrustRegistered {
 		return store.Hash{}
 	}
-	b, err := json.Marshal([]any{c.Name, c.URI, c.LogoURI, c.RedirectURIs, c.JWKSURI, c.JWKS})
-	if err != nil {
-		return store.Hash{1} // cannot be: strings and bytes always marshal; matches nothing stored
+	b := binary.AppendUvarint(make([]byte, 0, 1024), uint64(len(c.RedirectURIs)))
+	for _, uri := range c.RedirectURIs {
+		b = appendText(b, uri)
+	}
+	for _, text := range []string{c.Name, c.URI, c.LogoURI, c.JWKSURI, string(c.JWKS)} {
+		b = appendText(b, text)
 	}
 	return sha256.Sum256(b)
 }
