@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -88,7 +87,7 @@ func (k *keyCache) get(ctx context.Context, uri string) ([]byte, error) {
 		return nil, errBusy
 	}
 	u, err := url.Parse(uri)
-	if err != nil || !k.budget.Spend(strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")), time.Now()) {
+	if err != nil || !k.budget.Spend(u.Hostname(), time.Now()) {
 		return nil, errBusy
 	}
 	body, _, err := fetch.Get(ctx, k.http, uri, maxJWKS)

@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"strings"
 	"sync"
 	"time"
 )
@@ -22,8 +23,10 @@ func NewBudget(perMinute, perHost int) *Budget {
 	return &Budget{perMinute: perMinute, perHost: perHost, hosts: map[string]int{}}
 }
 
-// Spend counts a request to a host, or says that it must not be made.
+// Spend counts a request to a host, or says that it must not be made. A host is
+// one in any case, and with or without the dot of the root.
 func (b *Budget) Spend(host string, at time.Time) bool {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !at.Before(b.end) {

@@ -184,5 +184,7 @@ func TestBudgetIsPerHostAndInAll(t *testing.T) {
 	}
 	assert.Zero(t, spend("b", 1))
 	at = at.Add(time.Minute)
+	assert.Equal(t, 10, spend("a.example", 6)+spend("A.Example", 6)+spend("a.example.", 6), "one host, however it is spelled")
+	at = at.Add(time.Minute)
 	assert.Equal(t, 1, spend("a", 1))
 }
