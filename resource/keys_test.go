@@ -287,15 +287,7 @@ func TestACacheInBetweenDoesNotProlongKeys(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			is, a := behindCache(t)
 			a.accepts(is.token(nil))
-			is.set(func() {
-				is.metadata["jwks_uri"] = issuerURL + "/new"
-				is.override["/jwks"] = http.NotFound
-				is.override["/new"] = func(w http.ResponseWriter, r *http.Request) {
-					r.URL.Path = "/jwks"
-					is.serve(w, r)
-				}
-			})
-			is.addKey(jose.ES256)
+			is.moveKeys()
 			time.Sleep(time.Minute)
 			a.cannotTell(is.token(nil)) // the old place
 			time.Sleep(time.Minute)
@@ -423,19 +415,24 @@ func TestAnIssuerOnThisMachineLeadsNowhereElse(t *testing.T) {
 	}
 }
 
+// moveKeys publishes the keys, with a new one, at another place.
+func (is *issuer) moveKeys() {
+	is.set(func() {
+		is.metadata["jwks_uri"] = issuerURL + "/new"
+		is.override["/jwks"] = http.NotFound
+		is.override["/new"] = func(w http.ResponseWriter, r *http.Request) {
+			r.URL.Path = "/jwks"
+			is.serve(w, r)
+		}
+	})
+	is.addKey(jose.ES256)
+}
+
 func TestKeysThatMoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		is, a := jwtAPI(t)
 		a.accepts(is.token(nil))
-		is.set(func() {
-			is.metadata["jwks_uri"] = issuerURL + "/new"
-			is.override["/jwks"] = http.NotFound
-			is.override["/new"] = func(w http.ResponseWriter, r *http.Request) {
-				r.URL.Path = "/jwks"
-				is.serve(w, r)
-			}
-		})
-		is.addKey(jose.ES256)
+		is.moveKeys()
 		time.Sleep(time.Minute)
 		a.cannotTell(is.token(nil)) // the old place
 		time.Sleep(time.Minute)
