@@ -78,7 +78,7 @@ var rotationCases = []caseOf{
 			return waits || len(signed) < 4 || time.Since(source.begin) < seconds
 		}
 		for goesOn() {
-			time.Sleep(time.Until(source.begin.Add(source.second() + time.Second)))
+			time.Sleep(time.Until(source.begin.Add(source.second() + time.Second))) // in real time: the nodes have sockets
 			if len(signed) == 3 {
 				withdrawn, withdrawnAt = signed[1], time.Now()
 				source.withdraw(kidOf(withdrawn))
@@ -395,7 +395,7 @@ var secretCases = []caseOf{
 				answer()
 			}
 			for enough := flows.Load() + 3; flows.Load() < enough && !c.Failed(); {
-				time.Sleep(time.Millisecond)
+				time.Sleep(time.Millisecond) // until the load has been through both nodes
 			}
 		}
 		late := c.on(a).person()
